@@ -1,0 +1,1 @@
+"""The programs, one family a file: all that is explored stands here."""

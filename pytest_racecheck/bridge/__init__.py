@@ -1,0 +1,1 @@
+"""All that touches pytest's objects: settings, tests as programs, fixtures, reports."""

@@ -1,0 +1,1 @@
+"""The engine: values, one run, many runs. Knows neither pytest nor how code is instrumented."""

@@ -1,0 +1,127 @@
+"""Makes failures out of exceptions and of tasks that cannot move."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Sequence
+from types import CodeType, TracebackType
+
+from pytest_racecheck.core.interrupt import where_is
+from pytest_racecheck.core.ours import is_ours
+from pytest_racecheck.core.task import Task
+from pytest_racecheck.core.values import Failure, Site, TaskId
+
+
+def failure_of(exception: BaseException, task: Task | None, kind: str = "") -> Failure:
+    """Make the failure of an exception that a body, a thread's target or an invariant has raised."""
+    frames = _frames(exception.__traceback__)
+    code, line = frames[-1] if frames else (None, 0)
+    if isinstance(exception, RecursionError):
+        code = None  # how deep that is, and so where, differs from run to run
+    summary = "".join(traceback.format_exception_only(exception)).strip()
+    kind = kind or ("assertion" if isinstance(exception, AssertionError) else "exception")
+    return Failure(
+        kind=kind,
+        message=summary,
+        task=task.id if task else None,
+        exception=exception,
+        place=f"{code.co_qualname}+{line - code.co_firstlineno}" if code else "",
+        locations=tuple(f"{code.co_filename}:{line}" for code, line in reversed(frames[-3:])),
+    )
+
+
+def deadlock(tasks: Sequence[Task]) -> Failure:
+    """Make the failure of tasks that all wait for each other, or for what nobody will do."""
+    waiting = sorted(tasks, key=lambda task: task.index)
+    lines = ["deadlock: every task waits, none can go on", *map(_wait, waiting)]
+    cycle = _cycle(waiting)
+    if cycle:
+        lines.append(f"  cycle: {' -> '.join(f'task {task.id}' for task in (*cycle, cycle[0]))}")
+    return Failure(
+        kind="deadlock",
+        message="\n".join(lines),
+        task=waiting[0].id if waiting else None,
+        place=" ".join(sorted({task.operation.site.key for task in waiting})),
+        locations=tuple(f"{task.operation.site.filename}:{task.operation.site.line}" for task in waiting),
+    )
+
+
+def _cycle(waiting: Sequence[Task]) -> list[Task]:
+    """Tasks each of which waits for the next, and the last for the first; nothing if nobody is known to wait so."""
+    ended: set[TaskId] = set()
+    for start in waiting:
+        path: list[Task] = []
+        task: Task | None = start
+        while task is not None and task.id not in ended:
+            if task in path:
+                return path[path.index(task) :]
+            path.append(task)
+            task = next((each for each in (task.whom() if task.whom else ()) if each in waiting), None)
+        ended.update(each.id for each in path)
+    return []
+
+
+def waiting_for(task: Task) -> str:
+    """What a task that cannot move waits for."""
+    return task.explain() if task.explain else f"waits to {task.operation.kind}"
+
+
+def left_behind(task: Task) -> str:
+    """Say that a task was still there when the test was over."""
+    started = f", started at {task.spawned_at}," if task.spawned_at else ""
+    name = "" if re.match(r"Thread-\d+", task.name) else f" ({task.name})"  # counted on from run to run
+    return f"task {task.id}{name}{started} still waited when the test was over, at {place_of(task.operation.site)}"
+
+
+def too_many_steps(task: Task, steps: int) -> Failure:
+    """Make the failure of a run that was cut off; wherever that was, it is the same failure."""
+    site = task.operation.site
+    where = place_of(site) if site.filename else where_is(task.ident)
+    return Failure(
+        kind="step-limit",
+        message=f"no end after {steps} operations\n"
+        f"  task {task.id} is at {where}; a test that is really so long needs a larger steps=",
+        task=task.id,
+        locations=(where.partition(" in ")[0],),
+    )
+
+
+def hang(task: Task, seconds: float, where: str) -> Failure:
+    """Make the failure of a task that goes on without ever reaching an operation."""
+    return Failure(
+        kind="hang",
+        message=f"no end: task {task.id} ran for {seconds:.1f} seconds without reaching an operation\n"
+        f"  it was at {where}; a test that really computes so long needs a larger stuck=",
+        task=task.id,
+        locations=(where.partition(" in ")[0],),
+    )
+
+
+def blocked_outside(away: Sequence[Task], seconds: float, places: Sequence[str], waiting: Sequence[Task]) -> Failure:
+    """Make the failure of tasks that wait, and wait, for something that is not under control."""
+    lines = [f"no end: nothing has moved for {seconds:.1f} seconds"]
+    blocked = zip(away, places, strict=True)
+    lines += [f"  task {task.id} is blocked outside our control, at {place}" for task, place in blocked]
+    lines += map(_wait, waiting)
+    return Failure(
+        kind="hang",
+        message="\n".join(lines),
+        task=away[0].id if away else None,
+        locations=tuple(place.partition(" in ")[0] for place in places),
+    )
+
+
+def place_of(site: Site) -> str:
+    """Say where a site is: ``file:line in function``."""
+    return f"{site.filename}:{site.line} in {site.qualname}" if site.filename else site.key
+
+
+def _wait(task: Task) -> str:
+    return f"  task {task.id} {waiting_for(task)}, at {place_of(task.operation.site)}"
+
+
+def _frames(trace: TracebackType | None) -> list[tuple[CodeType, int]]:
+    """The frames of the code under test, outermost first."""
+    frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(trace)]
+    return [(code, line) for code, line in frames if not is_ours(code.co_filename)]

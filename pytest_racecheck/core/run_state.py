@@ -1,0 +1,215 @@
+"""What there is to know of the run that goes on; the controller, and what acts on it from outside, work on this."""
+
+from __future__ import annotations
+
+import _thread
+from collections.abc import Callable
+from typing import Protocol, Self
+
+from pytest_racecheck.core.baton import Baton, make_baton
+from pytest_racecheck.core.clock import VirtualClock
+from pytest_racecheck.core.livelock import LastOperations
+from pytest_racecheck.core.protocols import Strategy
+from pytest_racecheck.core.task import Task
+from pytest_racecheck.core.values import Event, Failure, Kind, Operation, Site, Step, Switch, TaskId, Touch, Trace
+from pytest_racecheck.core.workers import WorkerPool
+
+
+def _nothing(_body: object = None) -> None:
+    """Stands for a hook that nobody has set."""
+
+
+def _never(_operation: Operation) -> bool:
+    """Stands for a question that nobody answers."""
+    return False
+
+
+class Recorder(Protocol):
+    """Writes down what the operations of a run did, for a run that will be shown."""
+
+    def events(self) -> tuple[Event, ...]:
+        """What was written down, in order."""
+
+    def initial_values(self) -> tuple[tuple[str, str], ...]:
+        """Name and value of what the run read before it wrote it."""
+
+    def note(self, task: Task, operation: Operation, text: str) -> None:
+        """Write down a remark at an operation: waiting, ending by an exception."""
+
+    def preempted(self, task: Task) -> None:
+        """Write down that a task is stopped here that could have gone on."""
+
+
+class RunState:
+    """The fields of a controller, those of a run and those that stay."""
+
+    recorder: Recorder | None
+    running: Task | None
+    """The task that may move, ``None`` while none can."""
+    ident: int
+    """Its thread, 0 while no hook is to do anything."""
+
+    def __init__(
+        self, *, max_steps: int, early_timeouts: bool = False, wakeups: int = 0, clock: VirtualClock | None = None
+    ) -> None:
+        self.clock = clock or VirtualClock()
+        self.max_steps = max_steps
+        self.early_timeouts = early_timeouts
+        """Whether a timed wait may end although something else can move."""
+        self.wakeups = wakeups
+        """So often in a run may a wait for a notification end without one."""
+        self.lost_threads: list[str] = []
+        """Names of threads that could not be ended."""
+        self.hears_signals = False
+        """Whether a signal handler of the watchdog is installed."""
+        self.on_task_start: Callable[[object], None] = _nothing
+        """Called in the thread of a task with its body, before it."""
+        self.on_task_end: Callable[[], None] = _nothing
+        self.held_outside: Callable[[Operation], bool] = _never
+        """Whether what an operation waits for is held by somebody, and by no task."""
+        self.own_idents = {_thread.get_ident()}
+        """Threads of ours that are no tasks."""
+        self._pool = WorkerPool()
+        self._main: Baton = make_baton()
+        self.ended: Baton = make_baton()
+        """Signalled by each task that ends while the run is being ended."""
+        self._mutex = _thread.allocate_lock()
+        self._spare_batons: list[Baton] = []
+        self._spent_batons: list[Baton] = []
+        self._retired_batons: list[Baton] = []
+        self._reset(None)
+
+    @classmethod
+    def idle(cls) -> Self:
+        """Make one that controls nothing, for hooks that are met while no exploration goes on."""
+        controller = cls.__new__(cls)
+        controller.clock = VirtualClock()
+        controller.max_steps = 0
+        controller.early_timeouts = False
+        controller.wakeups = 0
+        controller._reset(None)
+        return controller
+
+    def _reset(self, strategy: Strategy | None) -> None:
+        self.strategy = strategy
+        self.recorder = None
+        self.stalled = False
+        """Whether this run has come to a point where nobody could move but from outside; before ``tasks`` is filled."""
+        self.tasks: dict[TaskId, Task] = {}
+        self.alive: list[Task] = []
+        self.away: dict[int, Task] = {}
+        self.failures: list[Failure] = []
+        self.uncontrolled: list[str] = []
+        self.leaked: list[str] = []
+        self.schedule: list[Switch] = []
+        self.path: list[tuple[int, Site]] = []
+        self.journal: list[Step] | None = [] if getattr(strategy, "watches", False) else None
+        """What the strategy is told at the end, if it wants to be told everything."""
+        self.touched: list[Touch] | None = [] if getattr(strategy, "follows", False) else None
+        """What the step that goes on has done beside its operation, if the strategy wants to be asked at every step."""
+        self.waits_ended = self.simultaneous = 0
+        self.pending: tuple[tuple[TaskId, Operation], ...] = ()
+        self.unproven: dict[str, None] = {}
+        self.last_operations = LastOperations()
+        self.woken = 0
+        """How often that has happened."""
+        self.real_waits = self.forced = self.steps = self.choices = self.quiet = self._streak = 0
+        self.ident = 0
+        self.running = None
+        self.ending = self.concurrent = False
+        self.interrupts = 0
+        """How often Ctrl-C was pressed in this run."""
+        self.deaf = False
+        """Whether that must not raise anything now: it is heard when the end of the run is complete."""
+        self.pushable = False
+        """Whether the thread that explores executes the test's own code."""
+        self.starting = 0
+        """A thread that is starting another one, and must not be interrupted before that is a task."""
+        self.wanted_push = False
+        """The watchdog has sent the signal that comes now."""
+        self.host: Task | None = None
+        """The task that is the thread which explores, in runs of a single body."""
+        self._roots: list[Task] = []
+        self.clock.reset()
+
+    def current(self) -> Task | None:
+        """The task that the calling thread is, if it may move now."""
+        return self.running if _thread.get_ident() == self.ident else None
+
+    def fail(self, failure: Failure) -> None:
+        """Remember what went wrong and end the run; the calling task must go on to its end."""
+        with self._mutex:
+            self._finish(failure)
+
+    def interrupt(self) -> None:
+        """End the run, without a failure: somebody is pressing Ctrl-C. Called by a signal handler."""
+        self.ending = True
+        self.interrupts += 1
+
+    def touch(self, kind: Kind, target: int, *, inner: bool = False) -> None:
+        """Note something that is done to an object without being announced; see `Touch`."""
+        if self.touched is not None and not self.ending:
+            self.touched.append(Touch(kind, target, inner=inner))
+
+    def not_proven(self, sentence: str) -> None:
+        """Say what was done in steps whose order is not known."""
+        self.unproven[sentence] = None
+
+    def not_controlled(self, sentence: str) -> None:
+        """Say what was not under control in this run."""
+        if sentence not in self.uncontrolled:
+            self.uncontrolled.append(sentence)
+
+    def _finish(self, failure: Failure | None = None) -> None:
+        """End the run and wake the thread that explores, should it sleep; the mutex is held."""
+        if not self.ending:
+            self.ending = True
+            if self.touched is not None:
+                self.pending = tuple([(task.id, task.operation) for task in self.alive if not task.ended])
+            if failure is not None:
+                self.failures.append(failure)
+            if self.running is None or self.running is not self.host or self.host.ended:
+                self._main.signal()
+
+    def _enabled(self) -> list[Task]:
+        return [task for task in self.alive if task.blocked is None or not task.blocked()]
+
+    def _trace(self, recorder: Recorder | None) -> Trace:
+        tasks = tuple(self.tasks)
+        return Trace(
+            schedule=tuple(self.schedule),
+            failures=tuple(self.failures),
+            steps=self.steps,
+            choices=self.choices,
+            forced=self.forced,
+            tasks=tasks,
+            fingerprint=hash(tuple(self.path)),
+            path=tuple([(tasks[index], site.key) for index, site in self.path]) if recorder else (),
+            events=recorder.events() if recorder else (),
+            uncontrolled=tuple(self.uncontrolled),
+            leaked=tuple(self.leaked),
+            initial_values=recorder.initial_values() if recorder else (),
+            operations=tuple(self.journal or ()),
+            touched=tuple(self.touched or ()),
+            pending=self.pending,
+            unproven=tuple(self.unproven),
+            waits_ended=self.waits_ended,
+        )
+
+
+class Unhooked:
+    """A block in which the hooks of the running task pass through; no ``contextlib``, that may be under test itself."""
+
+    __slots__ = ("_before", "_state", "_task")
+
+    def __init__(self, state: RunState) -> None:
+        self._state = state
+        self._task, self._before = state.running, state.ident
+        state.ident = 0
+
+    def __enter__(self) -> None:
+        """The hooks pass through from the making of the block on."""
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._state.running is self._task:  # else it was blocked meanwhile, and set aside
+            self._state.ident = self._before

@@ -1,0 +1,291 @@
+"""The values that travel between the parts; each word means what docs/how-it-works.md says it means."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple
+
+TaskId = str
+"""The path of spawn indices that names a task: ``"0"``, its second child ``"0.1"``."""
+
+Kind = Literal[
+    "start", "end", "read", "write", "update", "call",
+    "acquire", "try-acquire", "release", "join", "spawn", "sleep", "wait", "yield", "give-up",
+]  # fmt: skip
+"""What an operation does. ``update`` reads and writes in one step; ``call`` is opaque and may do anything.
+
+``give-up`` is said, beside ``acquire``, of a lock that was not taken in time.
+"""
+
+WHOLE: Final = "<whole>"
+"""The part of a target that conflicts with every other part of it."""
+
+
+class Site:
+    """Where in the code an operation stands. One object for one place; compared by identity.
+
+    ``key`` names the place so that it survives another process and an unrelated edit of the file: module, qualified
+    name (``label`` where that alone is not unique), line relative to the function's first line, rank on that line
+    (for the call of a stand-in its name and column).
+    """
+
+    __slots__ = (
+        "action", "column", "end_column", "filename", "hidden", "key", "keywords", "line", "module",
+        "name", "namespace", "qualname", "shared",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        module: str,
+        qualname: str,
+        filename: str,
+        first_line: int,
+        line: int,
+        rank: int | str,
+        action: str,
+        label: str = "",
+        name: str = "",
+        column: int | None = None,
+        end_column: int | None = None,
+        keywords: tuple[str, ...] = (),
+        namespace: dict[str, Any] | None = None,
+    ) -> None:
+        self.module = module
+        self.qualname = qualname
+        self.filename = filename
+        self.line = line
+        self.action = action
+        self.name = name
+        self.column = column
+        self.end_column = end_column
+        self.keywords = keywords
+        self.namespace = namespace
+        self.key = f"{module}:{label or qualname}+{line - first_line}.{rank}"
+        self.hidden = False
+        """Whether it is of no interest to a reader: in code that is instrumented for synchronisation only."""
+        self.shared = False
+        """Whether an operation here is a choice: learned from earlier runs."""
+
+    def __repr__(self) -> str:
+        return f"<Site {self.key} {self.action} {self.name}>"
+
+
+class Operation(NamedTuple):
+    """What a task is about to do.
+
+    ``target`` is the identity of the object it does it to, which means something within one run only;
+    ``part`` is the attribute, key or index, or `WHOLE`.
+    """
+
+    kind: Kind
+    site: Site
+    target: int = 0
+    part: Hashable = WHOLE
+    also: tuple[tuple[int, Hashable], ...] = ()
+    """Further places, each a target and a part, that it does the same to."""
+    looks: bool = False
+    """Whether it only looks at what it waits for: an event, a future; not where it takes an item or a permit."""
+    open: bool = False
+    """Whether what it does to which other objects is known only when it was done; see `Touch`."""
+
+
+class Touch(NamedTuple):
+    """Something that a step did to an object without announcing it: inside of a larger operation."""
+
+    kind: Kind
+    target: int
+    part: Hashable = WHOLE
+    inner: bool = False
+    """Whether the object belongs to the one that was announced: it matters only to who names it himself."""
+
+
+class Choice(NamedTuple):
+    """One decision who moves next, as a strategy sees it.
+
+    ``enabled`` is never empty and always in the order in which the tasks were created; ``operations`` holds what
+    each of them is about to do, in the same order. ``running`` is the task that ran last, or ``None`` at the start; it
+    need not be enabled.
+    """
+
+    running: TaskId | None
+    enabled: tuple[TaskId, ...]
+    operations: tuple[Operation, ...]
+    step: int
+    place: str
+    """What ``running`` has reached: the key of a site, or ``start`` or ``end``."""
+    occurrence: int
+    """How often it has reached it in this run, counted from 1."""
+    default: TaskId
+    """Who moves if the schedule says nothing: ``running`` if it is enabled, else the oldest enabled task."""
+    touched: tuple[Touch, ...] = ()
+    """What the last step did beside its operation; only for strategies with a true ``follows``."""
+    waits_ended: int = 0
+    """How many timed waits, sleeps among them, have ended by time; each did only because nobody else could move."""
+
+
+class Switch(NamedTuple):
+    """A choice that differs from "keep running, else the oldest enabled task".
+
+    The decision was taken when ``task`` had reached ``place`` (the key of a site, or ``start`` or ``end``) for the
+    ``occurrence``-th time, counted from 1; it went to ``to``. ``preempts`` tells whether ``task`` could have gone on.
+    """
+
+    task: TaskId
+    place: str
+    occurrence: int
+    to: TaskId
+    preempts: bool
+
+
+Schedule = tuple[Switch, ...]
+
+
+class Event(NamedTuple):
+    """One operation that was carried out, with what a reader of the report needs. Recorded only in reported runs."""
+
+    task: TaskId
+    kind: Kind
+    filename: str
+    line: int
+    function: str
+    name: str
+    """Of what was touched, as the source says it: ``counter``, ``self.n``, ``cache['k']``, ``lock_a``."""
+    value: str
+    """Short text of what was read or written, "" if there is none to tell."""
+    shared: bool
+    """Whether another task touches the same location in this run."""
+    note: str = ""
+    """Said in place of name and value: ``waits for lock_b, held by task 1``, ``raises KeyError: 'x'``."""
+
+
+class Step(NamedTuple):
+    """One operation that was carried out, as a strategy sees it that wants to know of all of them."""
+
+    task: TaskId
+    operation: Operation
+    enabled: tuple[TaskId, ...]
+    """Who could have moved in its place, itself included, in the order in which the tasks were created."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong in one run."""
+
+    kind: str
+    """``assertion``, ``exception``, ``invariant``, ``thread-exception``, ``executor-exception``, ``deadlock``,
+    ``hang``, ``step-limit``, ``leaked-task``."""
+    message: str
+    """What is wrong, first line one sentence."""
+    task: TaskId | None = None
+    exception: BaseException | None = field(default=None, compare=False)
+    place: str = ""
+    """Where, structurally (module:qualname+offset): part of what makes two failures the same."""
+    locations: tuple[str, ...] = ()
+    """``file:line`` of what the message speaks about."""
+
+    @property
+    def signature(self) -> tuple[str, str, str]:
+        """Two failures are the same when their signatures are equal."""
+        kind = "step-limit" if self.kind == "livelock" else self.kind  # which of them it is depends on the moment
+        return (kind, type(self.exception).__name__ if self.exception else "", self.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What happened in a run."""
+
+    schedule: Schedule
+    failures: tuple[Failure, ...]
+    steps: int
+    """How many operations of tasks were choices or synchronisation."""
+    choices: int
+    """How many decisions had more than one enabled task."""
+    tasks: tuple[TaskId, ...]
+    fingerprint: int
+    """Equal for runs that carried out the same operations in the same order."""
+    path: tuple[tuple[TaskId, str], ...] = ()
+    """Task and site key of every step; what two runs of one schedule are compared by."""
+    events: tuple[Event, ...] = ()
+    uncontrolled: tuple[str, ...] = ()
+    """Sentences on what was not under control in this run, with file and line."""
+    forced: int = 0
+    """How often fairness stopped a task that went on and on; see `FAIR_STREAK`."""
+    leaked: tuple[str, ...] = ()
+    """Sentences on tasks that still waited when the test was over."""
+    initial_values: tuple[tuple[str, str], ...] = ()
+    """Name and value of the locations that the run read before it wrote them; only in reported runs."""
+    operations: tuple[Step, ...] = ()
+    """Every operation in the order in which it was carried out, for strategies with a true ``watches``. What a target
+    is called differs from run to run; within one run equal targets are one object."""
+    touched: tuple[Touch, ...] = ()
+    """What the last step did beside its operation, for strategies with a true ``follows``."""
+    learned: bool = False
+    """Places turned out to be shared, or code was met for the first time: the next run has other choices."""
+    pending: tuple[tuple[TaskId, Operation], ...] = ()
+    """Tasks that had not ended when the run was over, and what each was about to do; for the same strategies."""
+    waits_ended: int = 0
+    """How many timed waits, sleeps among them, have ended by time."""
+    unproven: tuple[str, ...] = ()
+    """Sentences on what was done in steps whose order is not known: no number of runs proves anything about it."""
+
+    @property
+    def preemptions(self) -> int:
+        """How often a task was stopped that could have gone on."""
+        return sum(switch.preempts for switch in self.schedule)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A failure that was found, confirmed by replay and shrunk: what the report shows."""
+
+    kind: str
+    message: str
+    locations: tuple[str, ...]
+    token: str
+    """Replays the run; "" when the run did not repeat."""
+    trace: Trace
+    failure: Failure
+    run: int
+    """The number of the run that found it, from 1."""
+    sequential: bool
+    """The failing run had no preemption in it: one task after another."""
+    remarks: tuple[str, ...] = ()
+    """Further sentences: leaked state, a replay that did not repeat, what shrinking did."""
+
+
+Outcome = Literal["failed", "passed", "verified", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration:
+    """The result of exploring one test."""
+
+    outcome: Outcome
+    runs: int
+    seconds: float
+    strategy: str
+    seed: int
+    findings: tuple[Finding, ...] = ()
+    tasks: int = 0
+    """The largest number of tasks in one run."""
+    choices: int = 0
+    """The largest number of real choices in one run."""
+    interleavings: int = 0
+    """How many different interleavings were seen."""
+    stopped_by: str = ""
+    """Why exploring ended: ``runs``, ``time``, ``finding``, ``interrupted``, ``one interleaving``, ``replay``,
+    ``strategy``: it has nothing left to try."""
+    uncontrolled: tuple[str, ...] = ()
+    uninstrumented: tuple[str, ...] = ()
+    """Code that ran in a task, was in scope, and could not be rewritten; with the reason."""
+    error: str = ""
+    """For the outcome ``error``: what is wrong and what to do."""
+    remarks: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    """Names of the sites that were found to touch shared locations."""
+    classes: int = 0
+    """For the outcome ``verified``: how many classes of equivalent interleavings there are, each of which was run."""
+    unproven: tuple[str, ...] = ()
+    """Why it can't be verified, however many runs are made: sentences."""

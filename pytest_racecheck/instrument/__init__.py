@@ -1,0 +1,1 @@
+"""Turns what Python code does into operations that are announced to the controller."""

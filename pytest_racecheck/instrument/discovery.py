@@ -1,0 +1,450 @@
+"""Finds functions before they run, or when they first do, and swaps their code."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import io
+import sys
+import threading
+import weakref
+from _thread import get_ident
+from collections.abc import Iterator
+from functools import partial
+from types import CodeType, FrameType, FunctionType, MethodType
+from typing import Any, Final
+
+from pytest_racecheck.core.controller import Controller
+from pytest_racecheck.core.values import Site
+from pytest_racecheck.instrument import futures, stand_ins, threads, unproven
+from pytest_racecheck.instrument.attributes import ATTRIBUTES
+from pytest_racecheck.instrument.classify import CACHES, module_of
+from pytest_racecheck.instrument.primitives import PRIMITIVES
+from pytest_racecheck.instrument.rewrite import Hooks, Plan, rewrite
+from pytest_racecheck.instrument.scope import SYNCHRONISING_MODULES, Scope
+from pytest_racecheck.instrument.versions import FREE_THREADED_BUILD
+
+_monitoring: Final[Any] = getattr(sys, "monitoring", None)
+
+PROFILED_RUNS: Final = 6
+"""Where there is no sys.monitoring, so many first runs look for code with a profile function."""
+
+MOST_MADE: Final = 100
+"""So much may be remembered of functions or types that runs have made before it is forgotten."""
+
+SAME_PLACE: Final = 16
+"""So many sites are remembered of one place: code that each run makes anew (exec, import) has new ones each time."""
+
+_HARMLESS: Final = frozenset(
+    {*SYNCHRONISING_MODULES, "logging", "re", "_pytest", "pytest", "pluggy", "contextlib", "typing", "abc", "enum",
+     "datetime", "decimal", "fractions", "uuid", "pathlib", "types", "inspect", "warnings", "builtins", "weakref",
+     "pytest_racecheck", "contextvars", "traceback", "_thread", "io", "_io"}
+)  # fmt: skip
+
+
+_STATEFUL: Final = (io.BytesIO, io.StringIO, weakref.WeakValueDictionary, weakref.WeakKeyDictionary, weakref.WeakSet)
+"""Types of harmless modules whose objects are data of the user nevertheless."""
+
+
+_VALUES: Final = frozenset(
+    {"builtins", "datetime", "decimal", "enum", "fractions", "pathlib", "re", "types", "typing", "uuid"}
+)
+"""Modules whose objects don't change, or only where it is seen."""
+
+
+class Opaque:
+    """Stands for code that is not instrumented: it may do anything to what it is given."""
+
+
+OPAQUE: Final = Opaque()
+
+
+class Entry:
+    """What is known of one code object: by what it is replaced, and what a call of it means."""
+
+    __slots__ = ("code", "replacement", "verdict")
+
+    def __init__(self, code: CodeType, replacement: CodeType | None, verdict: Any) -> None:
+        self.code = code
+        self.replacement = replacement
+        self.verdict = verdict
+
+
+class _Rewritten:
+    """Code that was rewritten once; kept for the whole process, as rewriting is what costs."""
+
+    __slots__ = ("namespace", "new", "old")
+
+    def __init__(self, old: CodeType, new: CodeType, namespace: dict[str, Any]) -> None:
+        self.old = old
+        self.new = new
+        self.namespace = namespace
+
+
+_rewritten: dict[tuple[int, int, Plan], _Rewritten] = {}
+_stocks: dict[tuple[str, tuple[str, ...]], dict[int, tuple[CodeType, Plan | None]]] = {}
+"""For each scope that was met, how the code that there was is to be instrumented: explorations repeat the question."""
+
+
+class _HarmlessTypes:
+    """Types that code may be handed without any user state being touched."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, tuple[type, bool]] = {}
+
+    def __contains__(self, kind: type) -> bool:
+        found = self.known.get(id(kind))
+        if found is None or found[0] is not kind:
+            module = type.__dict__["__module__"].__get__(kind)
+            answer = not isinstance(module, str) or module.partition(".")[0] in _HARMLESS
+            if module == "builtins":
+                answer = kind not in (list, dict, set, bytearray, memoryview)
+            elif any(kind is each for each in _STATEFUL):
+                answer = False
+            found = self.known[id(kind)] = (kind, answer)
+        return found[1]
+
+
+class Discoverer:
+    """For one exploration: which functions carry rewritten code, and which sites there are."""
+
+    OPAQUE = OPAQUE
+
+    def __init__(self, scope: Scope, hooks: dict[Plan, Hooks], controller: Controller) -> None:
+        self._scope = scope
+        self._hooks = hooks
+        self._controller = controller
+        self._entries: dict[int, Entry] = {}
+        self._stock = _stocks.setdefault((scope.root, scope.sources), {})
+        self._swapped: dict[int, tuple[weakref.ref[FunctionType], CodeType]] = {}
+        self._swapped_to_keep = 0
+        self._functions: dict[int, list[FunctionType]] = {}
+        self._classes: dict[int, type] = {}
+        self._calls: dict[tuple[int, int], tuple[CodeType, Site]] = {}
+        self._watched: frozenset[str] = frozenset()
+        self._tool: int | None = None
+        self._runs = 0
+        self._has_met = False
+        self.sites: dict[str, list[Site]] = {}
+        self.full = 0
+        self.failed: dict[str, None] = {}
+        self.harmless = _HarmlessTypes()
+        self._foreign: dict[int, tuple[type, bool]] = {}
+        self._types: list[dict[Any, Any]] = [*CACHES, self._classes, self._foreign, self.harmless.known]
+        self._types_to_keep: int | None = None
+        self.excepthook = threading.excepthook
+
+    # -- for the length of an exploration ----------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Swap the code of what must not run without hooks even once, and look out for the rest."""
+        self._place_stand_ins()
+        for function in (threading.Thread._bootstrap, threading.Thread._bootstrap_inner):  # type: ignore[attr-defined]
+            self.entry(function)
+        for function in _all_functions():
+            self._take_stock(function)
+        self._look_out()
+
+    def end(self) -> None:
+        """Give every function its own code back."""
+        self._stop_looking()
+        for reference, code in self._swapped.values():
+            function = reference()
+            if function is not None:
+                function.__code__ = code
+        self._swapped.clear()
+
+    def next_run(self) -> bool:
+        """Another run begins; tell whether the last one has met code that it ran without hooks."""
+        self._runs += 1
+        met, self._has_met = self._has_met, False
+        self._scope.forget_adopted()
+        if len(self._swapped) > 2 * self._swapped_to_keep + MOST_MADE:
+            self._swapped = {key: each for key, each in self._swapped.items() if each[0]() is not None}
+            self._swapped_to_keep = len(self._swapped)
+        self._forget_types()
+        return met
+
+    def _forget_types(self) -> None:
+        """Types that runs make must not outlive them, as little as functions."""
+        remembered = sum(map(len, self._types))
+        if self._types_to_keep is None:
+            self._types_to_keep = remembered
+        elif remembered > 2 * self._types_to_keep + MOST_MADE:
+            for cache in self._types:
+                cache.clear()
+            self._types_to_keep = None
+
+    def evaluated(self, namespace: Any) -> None:
+        """Code in scope runs text in a namespace: what is defined there is in scope as well."""
+        if type(namespace) is dict:
+            self._scope.adopt(namespace)
+
+    def watch(self, places: frozenset[str]) -> None:
+        """Make the sites of these keys choices, those that are still to be found as well."""
+        self._watched |= places
+        for place in places:
+            for site in self.sites.get(place, ()):
+                site.shared = True
+
+    # -- what the hooks ask ------------------------------------------------------------------------------------
+
+    def entry(self, function: FunctionType) -> Any:
+        """What a call of a function means: ``None`` for nothing special, or `OPAQUE`.
+
+        Its code is swapped if it should be, so that the call that follows runs with hooks.
+        """
+        code = function.__code__
+        found = self._entries.get(id(code))
+        if found is None or found.code is not code:
+            with self._controller.unhooked():
+                found = self._discover(code, function.__globals__)
+        if found.replacement is not None:
+            self._swap(function, found.replacement)
+        return found.verdict
+
+    def site_of_call(self, frame: FrameType, name: str) -> Site:
+        """The site of a call of a stand-in, which a frame is just making."""
+        code = frame.f_code
+        known = self._calls.get((id(code), frame.f_lasti))
+        if known is None or known[0] is not code:
+            site = stand_ins.site_of(frame, name)
+            site.hidden = not self._scope.covers(code, frame.f_globals)
+            sites = self.sites.setdefault(site.key, [])
+            sites.append(site)
+            del sites[:-SAME_PLACE]
+            known = self._calls[id(code), frame.f_lasti] = (code, site)
+        return known[1]
+
+    def descriptor(self, owner: type | None, name: str) -> None:
+        """An attribute is found in a class and runs code: find that."""
+        if owner is None:
+            return
+        value: Any = ATTRIBUTES.value_on(owner, name)
+        if type(value) is property:
+            self._take([value.fget, value.fset, value.fdel])
+        else:
+            self._take([self.implicit(type(value), each)[1] for each in ("__get__", "__set__", "__delete__")])
+
+    def is_foreign(self, kind: type) -> bool:
+        """Whether instances of a type may be changed by code that is not explored."""
+        found = self._foreign.get(id(kind))
+        if found is None or found[0] is not kind:
+            module = module_of(kind)
+            known = isinstance(module, str) and module.partition(".")[0] in _VALUES
+            found = self._foreign[id(kind)] = (kind, not known and not self._scope.covers_module(str(module)))
+        return found[1]
+
+    def implicit(self, kind: type, name: str) -> tuple[type | None, Any]:
+        """A special method, looked up as the interpreter does: on the type only."""
+        for owner in type.__dict__["__mro__"].__get__(kind):
+            namespace = type.__dict__["__dict__"].__get__(owner)
+            if name in namespace:
+                value = namespace[name]
+                return (owner, value) if type(value) is FunctionType else (None, value)
+        return None, None
+
+    def class_called(self, cls: type) -> None:
+        """A class is going to be called: find what makes and initialises its instances."""
+        if self._classes.get(id(cls)) is cls:
+            return
+        self._classes[id(cls)] = cls
+        for name in ("__new__", "__init__"):
+            value = self.implicit(cls, name)[1]
+            self._take([value.__func__ if type(value) is staticmethod else value])
+
+    def task_started(self, body: Any) -> None:
+        """A task begins in this thread, with a call of this."""
+        while type(body) in (partial, MethodType):
+            body = body.func if type(body) is partial else body.__func__
+        self._take([body])
+        if sys.version_info < (3, 12) and self._is_profiled() and sys.getprofile() is None:
+            sys.setprofile(self._profile)
+
+    def _is_profiled(self) -> bool:
+        """Looking costs: in the first runs, and in every one whose number is a power of two."""
+        return self._runs < PROFILED_RUNS or not self._runs & (self._runs - 1)
+
+    def task_ended(self) -> None:
+        """A task ends in this thread."""
+        if sys.version_info < (3, 12) and sys.getprofile() == self._profile:
+            sys.setprofile(None)
+
+    def user_place(self, ident: int) -> tuple[str, int, str] | None:
+        """File, line and function of the innermost code in scope that a thread is in."""
+        frame = sys._current_frames().get(ident)
+        while frame is not None and not self._scope.covers(frame.f_code, frame.f_globals):
+            frame = frame.f_back
+        return None if frame is None else (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_qualname)
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _take(self, candidates: list[Any]) -> None:
+        for candidate in candidates:
+            if type(candidate) is FunctionType:
+                self.entry(candidate)
+
+    def _place_stand_ins(self) -> None:
+        function: Any
+        handler: stand_ins.Handler
+        for function, handler in threads.HANDLERS:
+            self.entry(function)
+            self._stand_in(function, stand_ins.handled(function, handler))
+        for primitive in PRIMITIVES:
+            self.entry(primitive.function)  # it runs with hooks all the same
+            self._stand_in(primitive.function, stand_ins.handled(primitive.function, primitive.announce))
+        for function, handler in futures.HANDLERS:
+            self._stand_in(function, stand_ins.handled(function, handler))
+        for function in futures.LOOKS:
+            self._stand_in(function, stand_ins.told(function, futures.UNSEEN.look))
+        load = importlib._bootstrap._find_and_load  # type: ignore[attr-defined]
+        self._stand_in(load, stand_ins.told(load, unproven.imports))
+
+    def _stand_in(self, function: FunctionType, code: CodeType) -> None:
+        self._entries[id(code)] = Entry(code, None, None)
+        self._swap(function, code)
+
+    def _take_stock(self, function: FunctionType) -> None:
+        code = function.__code__
+        known = self._stock.get(id(code))
+        if known is None or known[0] is not code:
+            plan = self._scope.plan(code, function.__globals__)
+            known = self._stock[id(code)] = (code, plan)
+        if known[1] is Plan.FULL:
+            self._functions.setdefault(id(code), []).append(function)
+            if code.co_filename == self._scope.test_file:
+                self.entry(function)
+        elif known[1] is Plan.SYNC:
+            self.entry(function)
+
+    def _discover(self, code: CodeType, namespace: dict[str, Any]) -> Entry:
+        plan = self._scope.plan(code, namespace)
+        if plan is None:
+            entry = self._entries[id(code)] = Entry(code, None, OPAQUE)
+            return entry
+        module = str(namespace.get("__name__", ""))
+        verdict = None if plan is Plan.FULL or module.partition(".")[0] in _HARMLESS else OPAQUE
+        try:
+            new = self._rewrite(code, plan, module, namespace)
+        except RecursionError:
+            raise
+        except Exception as error:
+            self.failed[f"{code.co_qualname} ({code.co_filename}:{code.co_firstlineno}): {error!r}"] = None
+            entry = self._entries[id(code)] = Entry(code, None, OPAQUE)
+            return entry
+        self.full += plan is Plan.FULL
+        self._register(code, new, verdict, hidden=plan is Plan.SYNC)
+        return self._entries[id(code)]
+
+    def _rewrite(self, code: CodeType, plan: Plan, module: str, namespace: dict[str, Any]) -> CodeType:
+        key = (id(code), id(namespace), plan)
+        known = _rewritten.get(key)
+        if known is None or known.old is not code or known.namespace is not namespace:
+            new = rewrite(code, self._hooks[plan], plan, module=module, namespace=namespace)
+            known = _rewritten[key] = _Rewritten(code, new, namespace)
+        return known.new
+
+    def _register(self, old: CodeType, new: CodeType, verdict: Any, *, hidden: bool) -> None:
+        """Know a code object, what it became, and all code inside both: functions made in a run carry that."""
+        self._entries[id(old)] = Entry(old, new, verdict)
+        self._entries[id(new)] = Entry(new, None, verdict)
+        for constant in new.co_consts:
+            if type(constant) is Site:
+                constant.hidden = hidden
+                known = self.sites.setdefault(constant.key, [])
+                constant.shared = constant.key in self._watched or any(site.shared for site in known)
+                known.append(constant)
+                del known[:-SAME_PLACE]
+        for inner_old, inner_new in zip(old.co_consts, new.co_consts, strict=False):
+            if type(inner_old) is CodeType and inner_old is not inner_new:
+                self._register(inner_old, inner_new, verdict, hidden=hidden)
+
+    def _swap(self, function: FunctionType, code: CodeType) -> None:
+        known = self._swapped.get(id(function))
+        if known is None or known[0]() is not function:
+            # Functions that a run makes must not outlive it: their closures hold what the test has made.
+            self._swapped[id(function)] = (weakref.ref(function), function.__code__)
+        function.__code__ = code
+
+    def _look_out(self) -> None:
+        if sys.version_info >= (3, 12):
+            monitoring = _monitoring
+            free = [tool for tool in (4, 3, 5, 2, 0) if monitoring.get_tool(tool) is None]
+            if not free:
+                return
+            self._tool = free[0]
+            monitoring.use_tool_id(self._tool, "racecheck")
+            monitoring.register_callback(self._tool, monitoring.events.PY_START, self._on_start)
+            monitoring.set_events(self._tool, monitoring.events.PY_START)
+
+    def _stop_looking(self) -> None:
+        if sys.version_info >= (3, 12) and self._tool is not None:
+            _monitoring.set_events(self._tool, 0)
+            _monitoring.register_callback(self._tool, _monitoring.events.PY_START, None)
+            _monitoring.free_tool_id(self._tool)
+            self._tool = None
+
+    def _on_start(self, code: CodeType, _offset: int) -> object:
+        """Code has begun to run; called once for each code object that is known after that."""
+        known = self._entries.get(id(code))
+        if known is not None and known.code is code:
+            return _monitoring.DISABLE
+        if get_ident() == self._controller.ident:
+            with self._controller.unhooked():
+                self._met(code, sys._getframe(1).f_globals)
+            return _monitoring.DISABLE
+        return None
+
+    def _profile(self, frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call":
+            code = frame.f_code
+            known = self._entries.get(id(code))
+            if (known is None or known.code is not code) and get_ident() == self._controller.ident:
+                with self._controller.unhooked():
+                    self._met(code, frame.f_globals)
+
+    def _met(self, code: CodeType, namespace: dict[str, Any]) -> None:
+        """Code that nobody called where we see it: from the next call on it runs with hooks."""
+        if self._scope.plan(code, namespace) is None:
+            self._entries[id(code)] = Entry(code, None, OPAQUE)
+            return
+        functions = self._functions.get(id(code)) or [
+            function for function in gc.get_referrers(code) if type(function) is FunctionType
+        ]
+        for function in functions:
+            if function.__code__ is code:
+                self._has_met = True
+                self.entry(function)
+        self._entries.setdefault(id(code), Entry(code, None, OPAQUE))
+
+
+def _all_functions() -> Iterator[FunctionType]:
+    """Every function there is; where the collector forgets them (3.13t, once there are threads), those of modules."""
+    if FREE_THREADED_BUILD:
+        return iter(
+            {id(each): each for module in list(sys.modules.values()) for each in _functions_in(module, set())}.values()
+        )
+    return (each for each in gc.get_objects() if type(each) is FunctionType)
+
+
+def _functions_in(owner: Any, seen: set[int]) -> Iterator[FunctionType]:
+    """The functions in a module or class, those in its own classes and properties as well."""
+    for value in list(getattr(owner, "__dict__", {}).values()):
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        kind = type(value)
+        if kind is FunctionType:
+            yield value
+        elif kind in (staticmethod, classmethod):
+            yield from _only_functions(value.__func__)
+        elif kind is property:
+            yield from _only_functions(value.fget, value.fset, value.fdel)
+        elif issubclass(kind, type) and getattr(value, "__module__", None) == getattr(
+            owner, "__module__", owner.__name__
+        ):
+            yield from _functions_in(value, seen)
+
+
+def _only_functions(*values: object) -> Iterator[FunctionType]:
+    return (value for value in values if type(value) is FunctionType)

@@ -1,0 +1,141 @@
+"""The instrument: hooks in all code in scope for the length of an exploration, and out again on every way out."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from typing import Final
+
+from pytest_racecheck.core.controller import Controller
+from pytest_racecheck.core.values import Failure
+from pytest_racecheck.instrument import attributes, calls, containers, futures, primitives, threads, unproven, variables
+from pytest_racecheck.instrument.discovery import Discoverer
+from pytest_racecheck.instrument.recording import Recording
+from pytest_racecheck.instrument.rewrite import Hooks, Plan
+from pytest_racecheck.instrument.scope import Scope
+from pytest_racecheck.instrument.sharing import Sharing
+from pytest_racecheck.instrument.state import STATE
+from pytest_racecheck.instrument.synchronisation import HOLDERS
+from pytest_racecheck.instrument.versions import dialect
+
+HOOKS: Final = Hooks(
+    read_attribute=attributes.read_attribute,
+    write_attribute=attributes.write_attribute,
+    delete_attribute=attributes.delete_attribute,
+    read_global=variables.read_global,
+    write_global=variables.write_global,
+    delete_global=variables.delete_global,
+    read_cell=variables.read_cell,
+    write_cell=variables.write_cell,
+    delete_cell=variables.delete_cell,
+    read_item=containers.read_item,
+    write_item=containers.write_item,
+    delete_item=containers.delete_item,
+    read_slice=containers.read_slice,
+    write_slice=containers.write_slice,
+    contains=containers.contains,
+    compare=containers.compare,
+    binary=containers.binary,
+    truth=containers.truth,
+    iterate=containers.iterate,
+    iterating=containers.iterating,
+    advance=containers.advance,
+    unpack=containers.unpack,
+    read_whole=containers.read_whole,
+    call=calls.call,
+    call_spread=calls.call_spread,
+    enter=calls.enter,
+    leave=calls.leave,
+)
+
+
+SYNCHRONISATION_HOOKS: Final = Hooks(
+    call=calls.call_synchronising, call_spread=calls.spread_synchronising, enter=calls.enter, leave=calls.leave
+)
+
+
+class Rewriting:
+    """An `Instrument` that rewrites bytecode."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._controller: Controller | None = None
+        self._discoverer: Discoverer | None = None
+
+    @contextmanager
+    def installed(self, controller: Controller) -> Iterator[None]:
+        """See `Instrument`.
+
+        Raises: UnsupportedInterpreterError.
+        """
+        dialect()
+        before = (STATE.controller, STATE.sharing, STATE.discoverer)
+        discoverer = Discoverer(self._scope, {Plan.FULL: HOOKS, Plan.SYNC: SYNCHRONISATION_HOOKS}, controller)
+        STATE.controller, STATE.sharing, STATE.discoverer = controller, Sharing(), discoverer
+        self._controller, self._discoverer = controller, discoverer
+        controller.on_task_start = discoverer.task_started
+        controller.on_task_end = discoverer.task_ended
+        try:
+            discoverer.begin()
+            with futures.quiet_about_unwinding():
+                yield
+        finally:
+            discoverer.end()
+            STATE.controller, STATE.sharing, STATE.discoverer = before
+            self._forget_run()
+
+    def between_runs(self) -> bool:
+        """See `Instrument`."""
+        learned = STATE.sharing.adopt()
+        self._forget_run()
+        if self._discoverer is not None:
+            learned |= self._discoverer.next_run()
+        return learned
+
+    def unseen(self) -> tuple[Failure, ...]:
+        """See `Instrument`."""
+        return futures.UNSEEN.failures()
+
+    def watch(self, places: AbstractSet[str]) -> None:
+        """See `Instrument`."""
+        if self._discoverer is not None:
+            self._discoverer.watch(frozenset(places))
+
+    def recorder(self) -> Recording:
+        """See `Instrument`."""
+        if self._controller is None:
+            raise RuntimeError("nothing is installed")
+        return Recording(self._controller, attributes.ATTRIBUTES)
+
+    def instrumented(self) -> int:
+        """See `Instrument`."""
+        return self._discoverer.full if self._discoverer else 0
+
+    def fingerprint(self, places: AbstractSet[str]) -> str:
+        """See `Instrument`."""
+        sites = self._discoverer.sites if self._discoverer else {}
+        known = [
+            f"{place} {sites[place][0].action} {sites[place][0].name}" for place in sorted(places) if place in sites
+        ]
+        return f"{zlib.crc32(chr(10).join(known).encode()):08x}"
+
+    def uninstrumented(self) -> tuple[str, ...]:
+        """See `Instrument`."""
+        missing = [f"racecheck_source names {name!r}, and there is no such module" for name in self._scope.missing()]
+        return (*missing, *self._discoverer.failed) if self._discoverer else ()
+
+    def shared_sites(self) -> tuple[str, ...]:
+        """See `Instrument`."""
+        if self._discoverer is None:
+            return ()
+        return tuple(sorted(key for key, sites in self._discoverer.sites.items() if any(site.shared for site in sites)))
+
+    def _forget_run(self) -> None:
+        HOLDERS.forget()
+        threads.TASKS.clear()
+        futures.UNSEEN.forget()
+        primitives.UNHEARD.clear()
+        unproven.forget_run()
+        primitives.DONE.clear()

@@ -1,0 +1,126 @@
+"""Stand-ins for functions of the standard library: the controller hears of every call, of those from C code too."""
+
+from __future__ import annotations
+
+import sys
+from _thread import get_ident
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+from types import CodeType, FrameType, FunctionType
+from typing import Any, Final
+
+from pytest_racecheck.core.controller import Controller
+from pytest_racecheck.core.ours import is_ours
+from pytest_racecheck.core.values import Site
+from pytest_racecheck.instrument.accesses import admitted
+from pytest_racecheck.instrument.state import STATE
+
+Handler = Callable[[Controller, Site, Any, Any, tuple[Any, ...]], Any]
+"""Called with the site of the call, the function bound to its object, the object, and the other arguments; returns what
+is called in place of the bound function, with the same arguments."""
+
+_PLACE: Final = 987_654_321
+
+
+def _template(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
+    stand_in: Any = 987_654_321  # `_PLACE`: the constant that is replaced
+    try:
+        return stand_in(self, arguments, keywords)
+    finally:
+        del self  # else an exception that the object keeps would keep the object
+
+
+class _StandIn:
+    """What a call of a function does while an exploration goes on."""
+
+    __slots__ = ("_handler", "_original")
+
+    def __init__(self, original: FunctionType, handler: Handler) -> None:
+        self._original = original
+        self._handler = handler
+
+    def __call__(self, owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        instead: Any = None
+        try:
+            instead = partial(self._original, owner)
+            controller = STATE.controller
+            if get_ident() == controller.ident or admitted(controller):
+                site = STATE.discoverer.site_of_call(_caller(sys._getframe(2)), self._original.__name__)
+                instead = self._handler(controller, site, instead, owner, (*arguments, *keywords.values()))
+            return instead(*arguments, **keywords)
+        finally:
+            del owner, instead
+
+
+class _Told:
+    """What a call does that is only told to somebody, in whatever thread it is made."""
+
+    __slots__ = ("_original", "_tell")
+
+    def __init__(self, original: FunctionType, tell: Callable[[Any], None]) -> None:
+        self._original = original
+        self._tell = tell
+
+    def __call__(self, owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        try:
+            self._tell(owner)
+            return self._original(owner, *arguments, **keywords)
+        finally:
+            del owner
+
+
+def handled(function: Any, handler: Handler) -> CodeType:
+    """Make the code that asks a handler what to do in place of the function."""
+    return _code(function, _StandIn(_copy(function), handler))
+
+
+def told(function: Any, tell: Callable[[Any], None]) -> CodeType:
+    """Make the code that tells somebody on which object the function is called, and does what it does."""
+    return _code(function, _Told(_copy(function), tell))
+
+
+def site_of(frame: FrameType, name: str) -> Site:
+    """Make the site of a call that a frame is just making."""
+    code = frame.f_code
+    position = next(islice(code.co_positions(), frame.f_lasti // 2, None), (None, None, None, None))
+    line, end_line, column, end_column = position
+    line = line or frame.f_lineno or code.co_firstlineno
+    one_line = line == end_line
+    return Site(
+        module=str(frame.f_globals.get("__name__", "")),
+        qualname=code.co_qualname,
+        filename=code.co_filename,
+        first_line=code.co_firstlineno,
+        line=line,
+        rank=f"{name}-{frame.f_lasti if column is None else column}",  # there may be several on one line
+        action="call",
+        name=name,
+        column=column if one_line else None,
+        end_column=end_column if one_line else None,
+    )
+
+
+def _caller(frame: FrameType) -> FrameType:
+    """The frame that called: a stand-in may stand before another one."""
+    while is_ours(frame.f_code.co_filename) and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
+def _copy(function: Any) -> FunctionType:
+    """The function as it is now; its code is going to be swapped."""
+    copy = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
+
+
+def _code(function: Any, stand_in: object) -> CodeType:
+    template = _template.__code__
+    return template.replace(
+        co_consts=tuple([stand_in if constant == _PLACE else constant for constant in template.co_consts]),
+        co_name=function.__name__,
+        co_qualname=function.__qualname__,
+    )

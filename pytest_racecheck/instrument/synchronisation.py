@@ -1,0 +1,360 @@
+"""Locks and the other C objects that a thread can wait for: each operation is announced, the real object does it."""
+
+from __future__ import annotations
+
+import _thread
+import re
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from pytest_racecheck.core.controller import Controller
+from pytest_racecheck.core.task import Task
+from pytest_racecheck.core.values import Kind, Operation, Site
+from pytest_racecheck.instrument.names import managers_of, source_of
+
+LOCK: Final = type(_thread.allocate_lock())
+RLOCK: Final = _thread.RLock
+
+_OF_THREADING: Final = threading._active_limbo_lock  # type: ignore[attr-defined]
+"""Starting a thread takes this lock, and a task must not be stopped while it has it; nobody can tell the difference."""
+
+BUILT_FROM_LOCKS: Final = frozenset({"threading", "queue", "concurrent.futures._base", "concurrent.futures.thread"})
+"""Modules whose objects are built from locks, see `primitives`."""
+
+Handler = Callable[[Controller, Site, Any, Any, tuple[Any, ...]], Any]
+"""``(controller, site, function, owner, arguments)``; returns what is to be called instead of the function."""
+
+
+class Holder(NamedTuple):
+    """Who holds a lock, and since where. The lock itself is kept, or another one would get its identity."""
+
+    lock: object
+    task: Task
+    site: Site
+    depth: int
+
+    @property
+    def name(self) -> str:
+        """What the source calls the lock where it was taken."""
+        return lock_name(self.site)
+
+
+class Holders:
+    """Which task holds which lock in this run. The lock itself decides whether it is free; this says who and where."""
+
+    def __init__(self) -> None:
+        self._holders: dict[int, Holder] = {}
+
+    def of(self, lock: object) -> Holder | None:
+        """Who holds it, as far as it was seen."""
+        return self._holders.get(id(lock))
+
+    def knows(self, identity: int) -> bool:
+        """Whether a task holds the lock of this identity."""
+        return identity in self._holders
+
+    def taken(self, lock: object, task: Task, site: Site, depth: int = 1) -> None:
+        """A task has taken a lock, or an RLock once more."""
+        before = self._holders.get(id(lock))
+        if before is not None and before.task is task:
+            self._holders[id(lock)] = before._replace(depth=before.depth + depth)
+        else:
+            self._holders[id(lock)] = Holder(lock, task, site, depth)
+
+    def released(self, lock: object, *, fully: bool = False) -> None:
+        """A lock was released, an RLock once or fully."""
+        before = self._holders.get(id(lock))
+        if before is None or before.depth == 1 or fully:
+            self._holders.pop(id(lock), None)
+        else:
+            self._holders[id(lock)] = before._replace(depth=before.depth - 1)
+
+    def forget(self) -> None:
+        """A new run begins."""
+        self._holders.clear()
+
+
+HOLDERS: Final = Holders()
+
+
+def lock_name(site: Site) -> str:
+    """What the source calls the lock at a site that takes or releases it."""
+    named = re.sub(r"\.(acquire|release|__enter__|acquire_lock)\(.*\)$", "", source_of(site))
+    if site.action in ("enter", "leave"):
+        managers = managers_of(site)
+        if named not in managers and managers:
+            named = managers[0] if len(managers) == 1 else f"one of {', '.join(managers)}"
+    return named or "a lock"
+
+
+# -- taking ----------------------------------------------------------------------------------------------------
+
+
+def take(controller: Controller, site: Site, lock: Any, timeout: float = -1) -> bool:
+    """Wait until a lock can be taken and this task may do so; ``False`` if the time was over before."""
+    task = controller.running
+    if task is None or lock is _OF_THREADING:
+        return True
+    controller.held_outside = _held_outside
+    deadline = controller.clock.now + timeout if timeout >= 0 else None
+    blocked = _blocked(lock, task)
+    inside = _inside(task, site)
+    if type(lock) is RLOCK and _is_own(lock, task):
+        granted = True  # once more: nobody can tell when
+    elif ((inside and not task.within.takes_again(lock)) or not controller.concurrent) and not blocked():
+        controller.touch("acquire", id(lock), inner=inside and not task.within.open)
+        granted = True
+    elif inside and _is_own(lock, task):
+        operation = Operation("wait", task.within.site, id(lock), also=task.within.changed)
+        task.wakes = deadline is None and task.within.is_notified()
+        granted = controller.reach(operation, blocked, deadline, task.within.explain, task.within.whom)
+        if task.wakes and not granted:
+            task.within.owner._waiters.remove(lock)  # a notification that comes later is for somebody else
+        task.wakes = False
+    else:
+        operation = Operation("acquire", task.within.site if inside else site, id(lock))
+        wanted = _Wanted(lock, site, task.within if inside else None)
+        granted = controller.reach(operation, blocked, deadline, wanted.explain, wanted.whom)
+    if granted:
+        HOLDERS.taken(lock, task, site)
+    else:
+        controller.touch("give-up", id(lock))
+    if controller.recorder is not None and not inside:
+        controller.recorder.synchronisation(site, "acquire", lock, lock_name(site))  # type: ignore[attr-defined]
+    return granted
+
+
+def _inside(task: Task, site: Site) -> bool:
+    """Whether this is a small step inside of an operation that was announced as a whole."""
+    return task.within is not None and site.hidden and site.module in BUILT_FROM_LOCKS
+
+
+def _is_own(lock: object, task: Task) -> bool:
+    """Whether a task waits for a lock that it has taken itself: so it sleeps until somebody wakes it."""
+    holder = HOLDERS.of(lock)
+    return holder is not None and holder.task is task
+
+
+def _held_outside(operation: Operation) -> bool:
+    return operation.kind == "acquire" and not HOLDERS.knows(operation.target)
+
+
+def try_to_take(controller: Controller, site: Site, lock: Any) -> None:
+    """Announce an attempt that does not wait."""
+    task = controller.running
+    if task is None:
+        return
+    inside = _inside(task, site)
+    if controller.concurrent and not inside:
+        controller.reach(Operation("try-acquire", site, id(lock)))
+    if not _blocked(lock, task)():
+        controller.touch("acquire", id(lock), inner=inside and not task.within.open)
+        HOLDERS.taken(lock, task, site)
+    elif inside and not _is_own(lock, task):
+        controller.touch("try-acquire", id(lock), inner=not task.within.open)
+    if controller.recorder is not None and not inside:
+        controller.recorder.synchronisation(site, "try-acquire", lock, lock_name(site))  # type: ignore[attr-defined]
+
+
+def give_back(controller: Controller, site: Site, lock: Any, *, fully: bool = False) -> None:
+    """Announce a release."""
+    task = controller.running
+    if task is None or lock is _OF_THREADING:
+        return
+    inside = _inside(task, site)
+    holder = HOLDERS.of(lock)
+    if holder is not None and holder.depth > 1 and not fully:
+        pass  # it stays taken: nobody can tell when
+    elif inside:
+        controller.touch("release", id(lock), inner=not task.within.open)
+    elif controller.concurrent:
+        controller.reach(Operation("release", site, id(lock)))
+    HOLDERS.released(lock, fully=fully)
+    if controller.recorder is not None and not inside:
+        controller.recorder.synchronisation(site, "release", lock, lock_name(site))  # type: ignore[attr-defined]
+
+
+def _blocked(lock: Any, task: Task) -> Callable[[], bool]:
+    kind = type(lock)
+    if kind is LOCK:
+        return lock.locked  # type: ignore[no-any-return]
+    if kind is RLOCK:
+        return partial(_rlock_blocked, lock, task)
+    return partial(_semaphore_blocked, lock, task)
+
+
+_OWNER: Final = re.compile(r"owner=(\d+) count=(\d+)")
+
+
+def _rlock_blocked(lock: object, task: Task) -> bool:
+    holder = HOLDERS.of(lock)
+    if holder is not None and holder.task is task:
+        return False
+    found = _OWNER.search(RLOCK.__repr__(lock))
+    return found is not None and found[2] != "0" and int(found[1]) != task.ident
+
+
+def _semaphore_blocked(semaphore: Any, task: Task) -> bool:
+    """``multiprocessing``'s SemLock: an RLock if it is recursive, else a counter."""
+    if semaphore._is_zero():
+        holder = HOLDERS.of(semaphore)
+        recursive = semaphore.kind == 0
+        return not (recursive and holder is not None and holder.task is task)
+    return False
+
+
+class _Wanted:
+    """A lock that a task waits for; one small object, as every taking of a lock makes one."""
+
+    __slots__ = ("_lock", "_site", "_within")
+
+    def __init__(self, lock: object, site: Site, within: Any) -> None:
+        self._lock = lock
+        self._site = site
+        self._within = within
+
+    def whom(self) -> list[Task]:
+        """Who holds it."""
+        holder = HOLDERS.of(self._lock)
+        return [] if holder is None else [holder.task]
+
+    def explain(self) -> str:
+        """What the task waits for."""
+        holder = HOLDERS.of(self._lock)
+        name = self._within.lock_name() if self._within else lock_name(self._site)
+        if holder is None:
+            return f"waits for {name}, which no task holds"
+        other = f" as {holder.name}" if holder.name != name else ""
+        return f"waits for {name}, held by task {holder.task.id}{other} since {holder.site.filename}:{holder.site.line}"
+
+
+# -- what a call of a lock's method does -------------------------------------------------------------------------
+
+
+def argument_of(site: Site, arguments: tuple[Any, ...], position: int, name: str, default: Any) -> Any:
+    """An argument of a call, wherever it was given."""
+    positional = len(arguments) - len(site.keywords)
+    if name in site.keywords:
+        return arguments[positional + site.keywords.index(name)]
+    return arguments[position] if position < positional else default
+
+
+def _never(*_arguments: object, **_keywords: object) -> bool:
+    """Stands for an acquire whose time was over."""
+    return False
+
+
+def _acquire(controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]) -> Any:
+    waits = argument_of(site, arguments, 0, "block" if "block" in site.keywords else "blocking", True)
+    timeout = argument_of(site, arguments, 1, "timeout", -1)
+    timeout = -1 if timeout is None else timeout
+    if not waits:
+        try_to_take(controller, site, owner)
+        return function
+    if not isinstance(timeout, int | float):
+        return function
+    return function if take(controller, site, owner, timeout) else _never
+
+
+def _enter(controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]) -> Any:
+    take(controller, site, owner)
+    return function
+
+
+def _release(controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]) -> Any:
+    give_back(controller, site, owner)
+    return function
+
+
+def _release_save(controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]) -> Any:
+    give_back(controller, site, owner, fully=True)
+    return function
+
+
+def _get(controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]) -> Any:
+    """``SimpleQueue.get``."""
+    waits = argument_of(site, arguments, 0, "block", True)
+    timeout = argument_of(site, arguments, 1, "timeout", None)
+    if not isinstance(timeout, int | float | None) or (timeout is not None and timeout < 0):
+        return function  # raises what it always raises
+    task = controller.running
+    if task is None:
+        return function
+    if not waits or function.__name__ == "get_nowait":
+        return _put(controller, site, function, owner, arguments)
+    if controller.concurrent:
+        controller.reach(Operation("update", site, id(owner)))
+    if not owner.empty():
+        return function
+    deadline = None if timeout is None else controller.clock.now + timeout
+    name = re.sub(r"\.get\(.*\)$", "", source_of(site))
+    operation = Operation("wait", site, id(owner))
+    if controller.reach(operation, owner.empty, deadline, lambda: f"waits for an item in {name}"):
+        return function
+    controller.touch("give-up", id(owner))
+    return partial(_get_nowait, owner)  # raises Empty, as the real one would now
+
+
+def _get_nowait(owner: Any, *_arguments: object, **_keywords: object) -> Any:
+    return owner.get_nowait()
+
+
+def _put(controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]) -> Any:
+    """``SimpleQueue.put``, and a ``get`` that does not wait."""
+    return _tell(controller, site, function, owner, "update")
+
+
+def _ask(controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]) -> Any:
+    """``SimpleQueue.empty`` and its like, ``Lock.locked``."""
+    return _tell(controller, site, function, owner, "read")
+
+
+def _tell(controller: Controller, site: Site, function: Any, owner: Any, kind: Kind) -> Any:
+    task = controller.running
+    if controller.concurrent and task is not None:
+        if _inside(task, site):
+            controller.touch(kind, id(owner), inner=not task.within.open)
+        else:
+            controller.reach(Operation(kind, site, id(owner)))
+    return function
+
+
+_LOCK_METHODS: Final[dict[str, Handler]] = {
+    "acquire": _acquire,
+    "acquire_lock": _acquire,
+    "release": _release,
+    "release_lock": _release,
+    "__enter__": _enter,
+    "__exit__": _release,
+    "_acquire_restore": _enter,
+    "_release_save": _release_save,
+    "locked": _ask,
+}
+_QUEUE_METHODS: Final[dict[str, Handler]] = {
+    "get": _get,
+    "get_nowait": _get,
+    "put": _put,
+    "put_nowait": _put,
+    "empty": _ask,
+    "qsize": _ask,
+}
+
+
+def methods() -> dict[type, dict[str, Handler]]:
+    """For each C type that a thread can wait for, what its methods do."""
+    table = {LOCK: _LOCK_METHODS, RLOCK: _LOCK_METHODS}
+    try:
+        from _queue import SimpleQueue
+
+        table[SimpleQueue] = _QUEUE_METHODS
+    except ImportError:
+        pass
+    try:
+        from _multiprocessing import SemLock  # type: ignore[import-not-found]
+
+        table[SemLock] = _LOCK_METHODS
+    except ImportError:
+        pass
+    return table

@@ -1,0 +1,1 @@
+"""Who moves next: one strategy a file, all behind one protocol."""
