@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
+from pytest_racecheck.detect.kinds import KINDS, LEVELS
+
 MARKER: Final = "racecheck"
 PREFIX: Final = "racecheck_"
 
@@ -159,6 +161,42 @@ class Callables:
         return functions
 
 
+class Levels:
+    """What becomes of races: of all kinds, or of some of them by name."""
+
+    right = (
+        f"{', '.join(map(repr, LEVELS[:-1]))} or {LEVELS[-1]!r} for all kinds of races, or one of these for some of "
+        f"them, as in 'lost-update=warn, unordered=ignore'; the kinds are {', '.join(KINDS)}"
+    )
+
+    def from_text(self, text: str) -> object:
+        """One a line, or separated by commas."""
+        parts = [part.strip() for part in text.replace(",", "\n").splitlines()]
+        return self.from_value(dict([self._pair(part) for part in parts if part]))
+
+    def from_value(self, value: object) -> object:
+        """Take a level for all kinds, or a mapping of kinds to levels."""
+        if isinstance(value, str):
+            return self.from_text(value)
+        pairs = dict(value)  # type: ignore[call-overload]
+        if "" in pairs:
+            everything = dict.fromkeys(_JUDGED if pairs[""] != "ignore" else KINDS, pairs.pop(""))
+            pairs = {**everything, **pairs}
+        if not all(kind in KINDS and level in LEVELS for kind, level in pairs.items()):
+            raise ValueError
+        return tuple(sorted(pairs.items()))
+
+    def _pair(self, text: str) -> tuple[str, str]:
+        kind, equals, level = (part.strip() for part in text.partition("="))
+        if equals and not kind:
+            raise ValueError
+        return (kind, level) if equals else ("", kind)
+
+
+_JUDGED: Final = tuple(name for name, kind in KINDS.items() if kind.level != "info")
+"""The kinds that one level for all is said of: the others are hints, and stay that."""
+
+
 class FilePath:
     """The path of a file."""
 
@@ -271,11 +309,11 @@ OPTIONS: Final = (
     ),
     Option(
         "races",
-        OneOf(("error",), later=("warn", "ignore"), now="this release fails a test for every race that it finds"),
-        "error",
-        "What becomes of races that no assertion noticed",
-        flag=False,
-        ini=False,
+        Levels(),
+        (),
+        "What becomes of races that no assertion noticed: the test fails, a warning, a line with -v, nothing",
+        metavar="LEVEL",
+        default_text=", ".join(f"{name}={kind.level}" for name, kind in KINDS.items()),
     ),
     Option(
         "granularity",

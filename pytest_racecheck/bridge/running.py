@@ -22,7 +22,7 @@ from pytest_racecheck.bridge.stress import STRATEGY as STRESS
 from pytest_racecheck.bridge.stress import render_stress_failure, stress
 from pytest_racecheck.bridge.warning import RacecheckWarning
 from pytest_racecheck.core.errors import RacecheckError
-from pytest_racecheck.core.values import Exploration
+from pytest_racecheck.core.values import Exploration, Race
 
 
 def run_checked(item: pytest.Function) -> None:
@@ -104,6 +104,7 @@ def _explore(item: pytest.Function, check: Check, program: ItemProgram, progress
         first=store.tokens(),
         control=_control(),
         progress=progress,
+        detector=_detector(check),
     )
     if exploration.outcome != "error" and exploration.stopped_by != "interrupted":
         store.keep(tuple(finding.token for finding in exploration.findings if finding.token))
@@ -120,7 +121,17 @@ def _replay(item: pytest.Function, check: Check, program: ItemProgram, token: st
         instrument=_instrument(item, check),
         limits=_limits(check),
         control=_control(),
+        detector=_detector(check),
     )
+
+
+def _detector(check: Check) -> Any:
+    """What looks for races that no assertion notices; ``None`` if they are of no interest."""
+    from pytest_racecheck.detect.detector import RaceDetector
+    from pytest_racecheck.detect.kinds import levels
+
+    told = levels(dict(check.settings.races))
+    return RaceDetector(told) if set(told.values()) != {"ignore"} else None
 
 
 def _instrument(item: pytest.Function, check: Check) -> Any:
@@ -165,12 +176,12 @@ def _conclude(item: pytest.Function, exploration: Exploration) -> None:
         from pytest_racecheck.report.text import render_error
 
         pytest.fail(render_error(exploration, root=str(item.config.rootpath), width=_width()), pytrace=False)
-    errors = [error for sentence in _worth_a_warning(exploration) if (error := _warn(item, sentence)) is not None]
+    errors = [error for sentence in _worth_a_warning(item, exploration) if (error := _warn(item, sentence)) is not None]
     if errors:
         _fail("\n".join(_told(errors)), errors[0])
 
 
-def _worth_a_warning(exploration: Exploration) -> list[str]:
+def _worth_a_warning(item: pytest.Function, exploration: Exploration) -> list[str]:
     """What is to be known of a test that passed.
 
     That nothing was under control is no news for a stress test, and that the bug is gone none for a replay, whose
@@ -180,8 +191,15 @@ def _worth_a_warning(exploration: Exploration) -> list[str]:
         return [*exploration.remarks, *exploration.uninstrumented]
     from pytest_racecheck.core.explore import GONE
 
-    sentences = (*exploration.remarks, *exploration.uninstrumented, *exploration.uncontrolled)
+    races = [_race_text(item, race) for race in exploration.races if race.level == "warn"]
+    sentences = (*exploration.remarks, *exploration.uninstrumented, *exploration.uncontrolled, *races)
     return [sentence for sentence in sentences if sentence != GONE]
+
+
+def _race_text(item: pytest.Function, race: Race) -> str:
+    from pytest_racecheck.report.races import race_text
+
+    return race_text(race, root=str(item.config.rootpath), width=_width())
 
 
 def _warn(item: pytest.Function, sentence: str) -> RacecheckWarning | None:

@@ -25,7 +25,7 @@ class Settings:
     steps: int
     stuck: float
     mode: Literal["explore", "stress"]
-    races: str
+    races: tuple[tuple[str, str], ...]
     granularity: str
     clock: str
     timeouts: str

@@ -10,7 +10,7 @@ from pytest_racecheck.core.replay import first_difference
 from pytest_racecheck.core.runner import Runner
 from pytest_racecheck.core.shrink import shrink
 from pytest_racecheck.core.token import Token, encode
-from pytest_racecheck.core.values import Failure, Finding, Schedule, Trace
+from pytest_racecheck.core.values import Failure, Finding, Race, Schedule, Trace
 
 SHRINKING: Final = 0.5
 """Shrinking may take so much of the time that searching may."""
@@ -19,12 +19,11 @@ ATTEMPTS: Final = 3
 """So often is a schedule run before it counts as one that does not repeat: code has hooks only once it was met."""
 
 
-def confirm(runner: Runner, failing: Trace, first: Trace | None) -> Finding | None:
-    """Turn a failing run into a finding; ``None`` if its schedule does not fail again.
+def confirm(runner: Runner, failing: Trace, first: Trace | None, number: int) -> Finding | None:
+    """Turn the failing run of this number into a finding; ``None`` if its schedule does not fail again.
 
     ``first`` is the very first run of all: if its schedule passed then and fails now, state leaks from run to run.
     """
-    number = runner.runs
     failure = failing.failures[0]
     repeated = next(filter(None, (runner.follow(failing.schedule, failure) for _ in range(ATTEMPTS))), None)
     if repeated is None:
@@ -34,8 +33,9 @@ def confirm(runner: Runner, failing: Trace, first: Trace | None) -> Finding | No
     shown = runner.follow(small.schedule, failure, recorded=True)
     if shown is None:
         return None
+    races = runner.named(shown)
     remarks = _leak(runner, first, failure) if first is not None and not shown.preemptions and number > 1 else ()
-    return finding_of(shown, token_of(runner, shown.schedule), number, remarks)
+    return finding_of(shown, token_of(runner, shown.schedule), number, remarks, races)
 
 
 def doubtful(runner: Runner, failing: Trace, number: int) -> Finding:
@@ -48,7 +48,9 @@ def doubtful(runner: Runner, failing: Trace, number: int) -> Finding:
     return finding_of(failing, "", number, (f"{remark}.",))
 
 
-def finding_of(trace: Trace, token: str, number: int, remarks: tuple[str, ...] = ()) -> Finding:
+def finding_of(
+    trace: Trace, token: str, number: int, remarks: tuple[str, ...] = (), races: tuple[Race, ...] = ()
+) -> Finding:
     """Make the finding of a failing run that is not looked at any further."""
     failure = trace.failures[0]
     return Finding(
@@ -61,6 +63,7 @@ def finding_of(trace: Trace, token: str, number: int, remarks: tuple[str, ...] =
         run=number,
         sequential=trace.preemptions == 0 and trace.forced == 0,
         remarks=remarks,
+        races=races,
     )
 
 

@@ -140,9 +140,12 @@ class Controller(Outside):
         if chosen is not task:
             self._park(task, chosen)
         self.path.append((task.index, site))
+        self.operations.append(operation)
         if self.journal is not None:
             self._write_journal(task)
         if blocked is not None:
+            if operation.kind == "join" and whom is not None and not task.timed_out:
+                self.joins.append((len(self.path) - 1, tuple([each.id for each in whom()])))
             task.blocked = task.deadline = task.explain = task.whom = None
             return not task.timed_out
         return True
@@ -190,6 +193,7 @@ class Controller(Outside):
 
     def admit(self, task: Task) -> None:
         """Make a task one that can be chosen; its thread waits in `take_part`."""
+        task.born = len(self.path)
         self.tasks[task.id] = task
         self.alive.append(task)
         self.concurrent = True
@@ -278,6 +282,7 @@ class Controller(Outside):
         task.name = task_id
         worker.job = worker.as_itself(lambda: self._perform(task, body))
         worker.finish = lambda: self._worker_done(worker, task)
+        task.born = len(self.path)
         self.tasks[task_id] = task
         self.alive.append(task)
         return task
@@ -304,8 +309,10 @@ class Controller(Outside):
         try:
             self.on_task_start(body)
             self.pushable = here
-            body()
+            result = body()
             self.pushable = False
+            if self.recorder is not None:
+                self.results[task.id] = result
         except Unwind:
             pass
         except BaseException as exception:

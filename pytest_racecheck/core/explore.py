@@ -7,7 +7,7 @@ from typing import Final
 
 from pytest_racecheck.core.confirm import ATTEMPTS, changed_values, confirm, doubtful, finding_of, python_version
 from pytest_racecheck.core.errors import TokenError
-from pytest_racecheck.core.protocols import Instrument, Program, Strategy
+from pytest_racecheck.core.protocols import Detector, Instrument, Program, Strategy
 from pytest_racecheck.core.replay import Replay, first_difference
 from pytest_racecheck.core.runner import Control, Limits, Runner
 from pytest_racecheck.core.token import Token, decode
@@ -46,13 +46,14 @@ def explore(
     first: Sequence[str] = (),
     control: Control = (),
     progress: Progress | None = None,
+    detector: Detector | None = None,
 ) -> Exploration:
     """Run a program under the schedules of a strategy until one fails or the limits are reached.
 
     ``first`` are tokens of schedules to try before; those that no longer fit are passed over. An exception of one of
     the types in ``control`` ends exploring and is raised again, as is whatever `Program.set_up` raises.
     """
-    with Runner(program, instrument, limits, seed, control) as runner:
+    with Runner(program, instrument, limits, seed, control, detector) as runner:
         finding = _try_stored(runner, first)
         if finding is not None:
             return _result(runner, strategy.name, finding, "finding")
@@ -62,20 +63,26 @@ def explore(
 
 
 def replay(
-    program: Program, *, token: str, instrument: Instrument, limits: Limits, control: Control = ()
+    program: Program,
+    *,
+    token: str,
+    instrument: Instrument,
+    limits: Limits,
+    control: Control = (),
+    detector: Detector | None = None,
 ) -> Exploration:
     """Run the schedule of a token.
 
     Raises: TokenError, if it is broken, or does not fit the code any more (saying where it parted).
     """
     decoded = decode(token)
-    with Runner(program, instrument, limits, decoded.seed, control) as runner:
+    with Runner(program, instrument, limits, decoded.seed, control, detector) as runner:
         replaying = _learn(runner, decoded.schedule)
         parted = replaying.parted
         replaying.start_run()
-        trace = runner.run(replaying, recorded=True)
+        trace = runner.examined(runner.run(replaying, recorded=True))
         if trace.failures:
-            return _result(runner, "replay", finding_of(trace, token, runner.runs), "replay")
+            return _result(runner, "replay", finding_of(trace, token, runner.runs, races=runner.named(trace)), "replay")
         if parted or replaying.parted:
             raise TokenError(_does_not_fit(runner, decoded, replaying.parted or parted))
         return _result(runner, "replay", None, "replay", GONE)
@@ -87,11 +94,12 @@ def _search(runner: Runner, strategy: Strategy, progress: Progress) -> tuple[Fin
     unconfirmed: list[tuple[Trace, int]] = []
     while not (stopped_by := _limit_reached(runner, strategy)):
         trace = runner.run(strategy)
+        number = runner.runs
+        trace = runner.examined(trace)
         strategy.end_run(trace)
         first = first or trace
         if trace.failures:
-            number = runner.runs
-            finding = confirm(runner, trace, first)
+            finding = confirm(runner, trace, first, number)
             if finding is not None:
                 return finding, "finding"
             unconfirmed.append((trace, number))
@@ -128,8 +136,8 @@ def _try_stored(runner: Runner, tokens: Sequence[str]) -> Finding | None:
         runner.seed = token.seed
         replaying = _learn(runner, token.schedule)
         replaying.start_run()
-        trace = runner.run(replaying)
-        if trace.failures and (finding := confirm(runner, trace, None)) is not None:
+        trace = runner.examined(runner.run(replaying))
+        if trace.failures and (finding := confirm(runner, trace, None, runner.runs)) is not None:
             return finding
         runner.seed = seed
     return None
@@ -187,6 +195,7 @@ def _result(runner: Runner, strategy: str, finding: Finding | None, stopped_by: 
         error=error,
         remarks=(*runner.leaked, *remarks),
         shared=runner.instrument.shared_sites(),
+        races=runner.races(),
     )
 
 

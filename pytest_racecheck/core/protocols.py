@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pytest_racecheck.core.controller import Controller
-    from pytest_racecheck.core.run_state import Recorder
-    from pytest_racecheck.core.values import Choice, Failure, TaskId, Trace
+    from pytest_racecheck.core.observation import Spots
+    from pytest_racecheck.core.run_state import Observer, Recorder
+    from pytest_racecheck.core.runner import Runner
+    from pytest_racecheck.core.values import Choice, Failure, Race, TaskId, Trace
 
 
 class Strategy(Protocol):
@@ -68,6 +70,9 @@ class Instrument(Protocol):
     def recorder(self) -> Recorder:
         """Make what writes down a run that is going to be shown."""
 
+    def observer(self, spots: Spots) -> Observer:
+        """Make what watches a run from which something is to be learned."""
+
     def instrumented(self) -> int:
         """How many functions were rewritten with every hook."""
 
@@ -79,3 +84,20 @@ class Instrument(Protocol):
 
     def shared_sites(self) -> tuple[str, ...]:
         """The keys of the sites that are choices, sorted."""
+
+
+class Detector(Protocol):
+    """Judges runs: finds races that no assertion has noticed, and says of a failure which race it comes from."""
+
+    def examined(self, runner: Runner, trace: Trace) -> Trace:
+        """Judge the run that is just over, making further ones where that tells more.
+
+        Returns: its trace, with the races that are to fail the test as failures; ``learned``, if one of the further
+        runs has taught anything.
+        """
+
+    def named(self, runner: Runner, trace: Trace) -> tuple[Race, ...]:
+        """Say which races the run that is just over comes from, which has failed; the best explanation first."""
+
+    def races(self) -> tuple[Race, ...]:
+        """Those that were found and don't fail the test."""

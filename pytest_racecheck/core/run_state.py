@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import _thread
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, Self
 
 from pytest_racecheck.core.baton import Baton, make_baton
 from pytest_racecheck.core.clock import VirtualClock
 from pytest_racecheck.core.livelock import LastOperations
+from pytest_racecheck.core.observation import Left, Seen
 from pytest_racecheck.core.protocols import Strategy
+from pytest_racecheck.core.record import RunRecord
 from pytest_racecheck.core.task import Task
 from pytest_racecheck.core.values import Event, Failure, Kind, Operation, Site, Step, Switch, TaskId, Touch, Trace
 from pytest_racecheck.core.workers import WorkerPool
@@ -38,6 +40,16 @@ class Recorder(Protocol):
 
     def preempted(self, task: Task) -> None:
         """Write down that a task is stopped here that could have gone on."""
+
+
+class Observer(Recorder, Protocol):
+    """Writes down, moreover, what a run leaves behind."""
+
+    seen: dict[str, Seen]
+    """What was seen at the steps of interest, by label."""
+
+    def left(self, bodies: Sequence[Callable[[], object]]) -> tuple[Left, ...]:
+        """What is there now, when the run is over."""
 
 
 class RunState:
@@ -103,6 +115,15 @@ class RunState:
         self.leaked: list[str] = []
         self.schedule: list[Switch] = []
         self.path: list[tuple[int, Site]] = []
+        self.operations: list[Operation] = []
+        """What was done at each place of the path."""
+        self.beside: list[tuple[int, int, Kind, int]] = []
+        """What was done to an object without being announced: after so many operations, by which task, which kind,
+        which target."""
+        self.joins: list[tuple[int, tuple[TaskId, ...]]] = []
+        """After which operations it was known that which tasks had ended."""
+        self.results: dict[TaskId, object] = {}
+        """What bodies have returned, in runs that are recorded."""
         self.journal: list[Step] | None = [] if getattr(strategy, "watches", False) else None
         """What the strategy is told at the end, if it wants to be told everything."""
         self.touched: list[Touch] | None = [] if getattr(strategy, "follows", False) else None
@@ -148,8 +169,11 @@ class RunState:
 
     def touch(self, kind: Kind, target: int, *, inner: bool = False) -> None:
         """Note something that is done to an object without being announced; see `Touch`."""
-        if self.touched is not None and not self.ending:
-            self.touched.append(Touch(kind, target, inner=inner))
+        if not self.ending:
+            if self.running is not None:
+                self.beside.append((len(self.operations), self.running.index, kind, target))
+            if self.touched is not None:
+                self.touched.append(Touch(kind, target, inner=inner))
 
     def not_proven(self, sentence: str) -> None:
         """Say what was done in steps whose order is not known."""
@@ -170,6 +194,19 @@ class RunState:
                 self.failures.append(failure)
             if self.running is None or self.running is not self.host or self.host.ended:
                 self._main.signal()
+
+    def record(self) -> RunRecord:
+        """What the run did that is over."""
+        tasks = self.tasks.values()
+        return RunRecord(
+            tasks=tuple(self.tasks),
+            path=self.path,
+            operations=self.operations,
+            beside=self.beside,
+            joins=self.joins,
+            born=tuple([task.born for task in tasks]),
+            started=tuple([task.spawned_at for task in tasks]),
+        )
 
     def _enabled(self) -> list[Task]:
         return [task for task in self.alive if task.blocked is None or not task.blocked()]

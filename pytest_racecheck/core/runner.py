@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -14,11 +14,16 @@ from pytest_racecheck.core.clock import RealClock, VirtualClock
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.failures import failure_of
 from pytest_racecheck.core.garbage import collected_between_runs
+from pytest_racecheck.core.observation import Left, Observation, Spots
 from pytest_racecheck.core.processor import pinned
-from pytest_racecheck.core.protocols import Instrument, Program, Strategy
+from pytest_racecheck.core.protocols import Detector, Instrument, Program, Strategy
+from pytest_racecheck.core.record import RunRecord
 from pytest_racecheck.core.replay import Replay
-from pytest_racecheck.core.values import Failure, Schedule, Trace
+from pytest_racecheck.core.run_state import Observer, Recorder
+from pytest_racecheck.core.values import Failure, Race, Schedule, Trace
 from pytest_racecheck.core.watchdog import watched
+
+Bodies = Sequence[Callable[[], object]]
 
 Control = tuple[type[BaseException], ...]
 """Exceptions that are no failure of a run: they end exploring and are raised again (a skip, an exit)."""
@@ -51,7 +56,15 @@ class Runner:
     controlled) are over all runs since it was entered.
     """
 
-    def __init__(self, program: Program, instrument: Instrument, limits: Limits, seed: int, control: Control) -> None:
+    def __init__(
+        self,
+        program: Program,
+        instrument: Instrument,
+        limits: Limits,
+        seed: int,
+        control: Control,
+        detector: Detector | None = None,
+    ) -> None:
         self.limits = limits
         self.seed = seed
         self.instrument = instrument
@@ -61,6 +74,7 @@ class Runner:
         self.uncontrolled: dict[str, None] = {}
         self.leaked: dict[str, None] = {}
         self.unproven: dict[str, None] = {}
+        self._detector = detector
         self._program = program
         self._control = control
         self._controller = Controller(
@@ -70,6 +84,8 @@ class Runner:
             clock=RealClock() if limits.real_clock else VirtualClock(),
         )
         self._stack = ExitStack()
+        self.recognise: Callable[[], tuple[Failure, ...]] = tuple
+        """What is wrong with a run that has not failed: races that are known by now."""
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -98,15 +114,61 @@ class Runner:
 
         Raises: what the program's set-up raises, KeyboardInterrupt, and the exceptions of ``control``.
         """
+        return self._run(strategy, self.instrument.recorder if recorded else None)
+
+    def observe(self, strategy: Strategy, spots: Spots) -> Observation:
+        """One run of which is kept what it leaves behind, and what is seen at the steps that the strategy points out.
+
+        Raises: as `run`.
+        """
+        observer: Observer | None = None
+        left: tuple[Left, ...] = ()
+
+        def make() -> Observer:
+            nonlocal observer
+            observer = self.instrument.observer(spots)
+            return observer
+
+        def look(bodies: Bodies) -> None:
+            nonlocal left
+            left = observer.left(bodies) if observer is not None else ()
+
+        trace = self._run(strategy, make, look)
+        return Observation(trace, self.record, left, observer.seen if observer is not None else {})
+
+    def examined(self, trace: Trace) -> Trace:
+        """The trace of the last run, with what the detector finds in it; see `Detector`."""
+        return trace if self._detector is None else self._detector.examined(self, trace)
+
+    def named(self, trace: Trace) -> tuple[Race, ...]:
+        """The races that the last run comes from, which has failed; see `Detector`."""
+        return () if self._detector is None else self._detector.named(self, trace)
+
+    def races(self) -> tuple[Race, ...]:
+        """What the detector has found that fails nothing."""
+        return () if self._detector is None else self._detector.races()
+
+    @property
+    def record(self) -> RunRecord:
+        """The steps of the last run."""
+        return self._controller.record()
+
+    def _run(
+        self, strategy: Strategy, recorder: Callable[[], Recorder] | None, look: Callable[[Bodies], None] | None = None
+    ) -> Trace:
         random.seed(self.seed)
         bodies = self._program.set_up()
         try:
-            recorder = self.instrument.recorder() if recorded else None
-            trace = self._controller.run(bodies, strategy, recorder)
+            trace = self._controller.run(bodies, strategy, recorder() if recorder else None)
+            if not trace.failures and look is not None:
+                look(bodies)
+            self._controller.results.clear()
             if not trace.failures:
                 trace = self._checked(trace)
         finally:
             self._program.tear_down()
+        if not trace.failures and (failures := self.recognise()):
+            trace = replace(trace, failures=failures)
         self._collect()
         if self.instrument.between_runs():
             trace = replace(trace, learned=True)

@@ -31,7 +31,7 @@ class Task:
     """
 
     __slots__ = (
-        "baton", "blocked", "children", "counts", "daemon", "deadline", "ended", "explain", "id", "ident",
+        "baton", "blocked", "born", "children", "counts", "daemon", "deadline", "ended", "explain", "id", "ident",
         "index", "leaving", "lost", "name", "native_id", "occurrence", "operation", "pooled", "spawned_at", "timed_out",
         "unwinding", "wakes", "whom", "within", "worker",
     )  # fmt: skip
@@ -52,6 +52,8 @@ class Task:
         """Whom it waits for, where that is known."""
         self.wakes = False
         """Whether what it waits for is a notification, which a thread must not rely on when it wakes up."""
+        self.born = 0
+        """How many steps the run had when it was started."""
         self.children = 0
         self.ended = False
         self.unwinding = False

@@ -33,6 +33,8 @@ def run_together(callables: Sequence[Callable[[], T]]) -> list[T]:
         controller.on_task_start(callables[position])
         try:
             results[position] = callables[position]()
+            if controller.recorder is not None and controller.running is not None:
+                controller.results[controller.running.id] = results[position]
         except Exception as error:
             errors[position] = error
         if controller.running is not None:

@@ -18,6 +18,12 @@ Kind = Literal[
 ``give-up`` is said, beside ``acquire``, of a lock that was not taken in time.
 """
 
+Passing = Literal["", "give", "take", "both", "put", "get", "permit"]
+"""What an operation passes on between tasks: who takes comes after whoever gave; ``get`` after the ``put`` of its item.
+
+``permit`` is said of a semaphore, which may be there to order tasks or, as a lock, to keep them apart.
+"""
+
 WHOLE: Final = "<whole>"
 """The part of a target that conflicts with every other part of it."""
 
@@ -89,6 +95,9 @@ class Operation(NamedTuple):
     """Whether it only looks at what it waits for: an event, a future; not where it takes an item or a permit."""
     open: bool = False
     """Whether what it does to which other objects is known only when it was done; see `Touch`."""
+    passes: Passing = ""
+    """What it does to the order of the tasks, where it is done to something that exists to order them; locks need no
+    word for it."""
 
 
 class Touch(NamedTuple):
@@ -236,6 +245,59 @@ class Trace:
         return sum(switch.preempts for switch in self.schedule)
 
 
+RaceKind = Literal[
+    "lost-update", "check-then-act", "double-initialisation", "changed-while-iterating", "torn-invariant", "unordered",
+    "lock-order",
+]  # fmt: skip
+"""What kinds of races there are; docs/races.md says what each means."""
+
+Level = Literal["error", "warn", "info", "ignore"]
+"""What becomes of a race: the test fails, a warning, only told to those who ask, nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One operation of a race, and what a reader needs to find it."""
+
+    task: TaskId
+    kind: Kind
+    filename: str
+    line: int
+    function: str
+    name: str
+    """Of what was touched, as the source says it."""
+    value: str
+    """Short text of what was read or written, "" if there is none to tell."""
+    stack: tuple[str, ...] = ()
+    """``file:line in function``, innermost first; only code in scope."""
+    locks: tuple[str, ...] = ()
+    """What the source calls the locks that the task held, in the order in which it took them."""
+    started: str = ""
+    """``file:line`` where the task was started; "" if it is a body of the test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """Accesses that tasks make to one thing in an order that matters, and nothing holds to another one."""
+
+    kind: RaceKind
+    message: str
+    """What is wrong, one sentence."""
+    location: str
+    """What they touch: ``Cache.hits``, ``shop.counter``, ``list``."""
+    sides: tuple[Side, ...]
+    """The operations, in the order in which they went wrong."""
+    outcomes: tuple[tuple[str, str], ...] = ()
+    """What came of each order that was run: the order, and the values in which they differ."""
+    hint: str = ""
+    """Which lock protects the other accesses, as a sentence; "" if none does."""
+    level: Level = "error"
+    confirmed: bool = True
+    """Whether what came of it differs from what every other order led to; else it was only seen."""
+    key: str = ""
+    """The places in the code, as a text that survives an unrelated edit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A failure that was found, confirmed by replay and shrunk: what the report shows."""
@@ -253,6 +315,8 @@ class Finding:
     """The failing run had no preemption in it: one task after another."""
     remarks: tuple[str, ...] = ()
     """Further sentences: leaked state, a replay that did not repeat, what shrinking did."""
+    races: tuple[Race, ...] = ()
+    """What it is: the races that it comes from, the one that explains it best first."""
 
 
 Outcome = Literal["failed", "passed", "verified", "error"]
@@ -289,3 +353,5 @@ class Exploration:
     """For the outcome ``verified``: how many classes of equivalent interleavings there are, each of which was run."""
     unproven: tuple[str, ...] = ()
     """Why it can't be verified, however many runs are made: sentences."""
+    races: tuple[Race, ...] = ()
+    """Races that do not fail the test: those of the levels ``warn`` and ``info``."""

@@ -159,7 +159,7 @@ def write_attribute(site: Site, obj: Any, value: object) -> None:
             target = id(obj)
             access(controller, "write", site, target, site.name, (), obj)
             if controller.recorder is not None:
-                controller.recorder.write_variable(site, target, value, site.name, ())  # type: ignore[attr-defined]
+                controller.recorder.write_variable(site, obj, target, value, site.name, ())  # type: ignore[attr-defined]
         return
     _write_any_attribute(controller, site, obj, value)
 
@@ -194,7 +194,7 @@ def _write_any_attribute(controller: Controller, site: Site, obj: Any, value: ob
         also = ((target, STRUCTURE),) if target in STATE.sharing.handed_out and _is_new(obj, name) else ()
         access(controller, "write", site, target, part, also, memory)
         if controller.recorder is not None:
-            controller.recorder.write_variable(site, target, value, part, also)  # type: ignore[attr-defined]
+            controller.recorder.write_variable(site, obj, target, value, part, also)  # type: ignore[attr-defined]
 
 
 _WHOLE_OBJECT: Final = ("__class__", "__dict__")

@@ -91,7 +91,7 @@ def write_item(site: Site, container: Any, key: object, value: object) -> None:
         also = ((target, STRUCTURE),) if grows else ()
         access(controller, "write", site, target, part, also)
         if controller.recorder is not None:
-            controller.recorder.write_key(site, key, value, target, part, also)  # type: ignore[attr-defined]
+            controller.recorder.write_key(site, container, key, value, target, part, also)  # type: ignore[attr-defined]
     elif items is Items.PYTHON:
         own_code(controller, site, container, "__setitem__")
 
@@ -108,7 +108,7 @@ def delete_item(site: Site, container: Any, key: object) -> None:
         also = ((target, STRUCTURE),) if part != WHOLE else ()
         access(controller, "write", site, target, part, also)
         if controller.recorder is not None:
-            controller.recorder.write_key(site, key, DELETED, target, part, also)  # type: ignore[attr-defined]
+            controller.recorder.write_key(site, container, key, DELETED, target, part, also)  # type: ignore[attr-defined]
     elif items is Items.PYTHON:
         own_code(controller, site, container, "__delitem__")
 

@@ -66,7 +66,7 @@ def _receive(controller: Controller, site: Site, function: Any, owner: Any, argu
     unproven.waits_outside(controller, site)
     deadline = None if timeout is None else controller.clock.now + timeout
     looked = _Looked(_readable(descriptor), ())
-    operation = Operation("wait", site, id(owner), DATA)
+    operation = Operation("wait", site, id(owner), DATA, passes="both")
     granted = controller.reach(operation, looked.blocked, deadline, lambda: f"waits for a socket in {name}()")
     return function if granted else _time_out
 
@@ -74,7 +74,7 @@ def _receive(controller: Controller, site: Site, function: Any, owner: Any, argu
 def _tell(controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]) -> Any:
     """What does not wait, but changes what others may wait for."""
     if controller.concurrent:
-        controller.reach(Operation("update", site, id(owner)))
+        controller.reach(Operation("update", site, id(owner), passes="both"))
     return function
 
 
@@ -88,7 +88,9 @@ def _poll(seconds: float) -> Handler:
             return _tell(controller, site, function, owner, arguments)
         looked = _Looked(lambda: function(0) if most is None else function(0, most), [])
         seconds_left = None if timeout is None or timeout < 0 else timeout * seconds
-        return _wait(controller, Operation("wait", site, id(owner), POLL), looked, seconds_left, function)
+        return _wait(
+            controller, Operation("wait", site, id(owner), POLL, passes="both"), looked, seconds_left, function
+        )
 
     return handler
 
@@ -119,7 +121,9 @@ def _select(controller: Controller, site: Site, function: Any, owner: Any, argum
         found = function(*map(list, waiting), 0)
         return tuple([names[each] for each in ready] for names, ready in zip(waiting, found, strict=True))
 
-    return _wait(controller, Operation("wait", site, 0, POLL), _Looked(ask, ([], [], [])), timeout, function)
+    return _wait(
+        controller, Operation("wait", site, 0, POLL, passes="both"), _Looked(ask, ([], [], [])), timeout, function
+    )
 
 
 def _descriptor(thing: Any) -> int:

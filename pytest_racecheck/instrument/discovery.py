@@ -283,6 +283,10 @@ class Discoverer:
         if sys.version_info < (3, 12) and sys.getprofile() == self._profile:
             sys.setprofile(None)
 
+    def covers(self, code: CodeType, namespace: dict[str, Any]) -> bool:
+        """Whether code is in scope."""
+        return self._scope.covers(code, namespace)
+
     def user_place(self, ident: int) -> tuple[str, int, str] | None:
         """File, line and function of the innermost code in scope that a thread is in."""
         frame = sys._current_frames().get(ident)

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from typing import Final
 
 from pytest_racecheck.core.controller import Controller
+from pytest_racecheck.core.observation import Spots
 from pytest_racecheck.core.values import Failure
 from pytest_racecheck.instrument import attributes, calls, containers, futures, primitives, threads, unproven, variables
 from pytest_racecheck.instrument.discovery import Discoverer
+from pytest_racecheck.instrument.observing import Observing
 from pytest_racecheck.instrument.recording import Recording
 from pytest_racecheck.instrument.rewrite import Hooks, Plan
 from pytest_racecheck.instrument.scope import Scope
@@ -108,6 +110,12 @@ class Rewriting:
         if self._controller is None:
             raise RuntimeError("nothing is installed")
         return Recording(self._controller, attributes.ATTRIBUTES)
+
+    def observer(self, spots: Spots) -> Observing:
+        """See `Instrument`."""
+        if self._controller is None:
+            raise RuntimeError("nothing is installed")
+        return Observing(self._controller, attributes.ATTRIBUTES, spots)
 
     def instrumented(self) -> int:
         """See `Instrument`."""

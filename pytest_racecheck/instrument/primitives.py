@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.task import Task
-from pytest_racecheck.core.values import WHOLE, Kind, Operation, Site
+from pytest_racecheck.core.values import WHOLE, Kind, Operation, Passing, Site
 from pytest_racecheck.instrument.names import container_name
 from pytest_racecheck.instrument.sharing import Place
 from pytest_racecheck.instrument.synchronisation import BUILT_FROM_LOCKS
@@ -119,6 +119,8 @@ class Primitive(NamedTuple):
     """Whether it only looks at the state that it waits for."""
     open: bool = False
     """Whether it reaches further objects: those who wait for a future, those who were told to be called."""
+    passes: Passing = "take"
+    """What it passes on between tasks; a queue that does not keep the order of its items passes on everything."""
 
     def announce(
         self, controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]
@@ -131,7 +133,8 @@ class Primitive(NamedTuple):
             controller.touch("read" if self.looks else self.kind, id(owner), inner=not task.within.open)
             return function
         if controller.concurrent:
-            controller.reach(Operation(self.kind, site, id(owner), looks=self.looks, open=self.open))
+            passes = self.passes if type(owner) is queue.Queue else _UNORDERED.get(self.passes, self.passes)
+            controller.reach(Operation(self.kind, site, id(owner), looks=self.looks, open=self.open, passes=passes))
         if controller.recorder is not None:
             text = f"{_name(site, owner)}.{self.function.__name__}()"
             controller.recorder.synchronisation(site, self.kind, owner, text)  # type: ignore[attr-defined]
@@ -184,25 +187,28 @@ _HELD_BY: Final = {_RELEASED: "acquire", _DONE: "set_running_or_notify_cancel"}
 """Operations whose task holds what others wait for."""
 
 
+_UNORDERED: Final[dict[Passing, Passing]] = {"put": "give", "get": "take"}
+
+
 def _primitives() -> list[Primitive]:
     found = [
-        Primitive(threading.Event.set, "update"),
-        Primitive(threading.Event.clear, "update"),
+        Primitive(threading.Event.set, "update", passes="give"),
+        Primitive(threading.Event.clear, "update", passes="both"),
         Primitive(threading.Event.is_set, "read"),
         Primitive(threading.Event.wait, "wait", _TO_BE_SET, looks=True),
-        Primitive(threading.Condition.wait, "wait", _NOTIFIED),
-        Primitive(threading.Condition.notify, "update"),
-        Primitive(threading.Condition.notify_all, "update"),
-        Primitive(threading.Semaphore.acquire, "update", _RELEASED),
-        Primitive(threading.Semaphore.release, "update"),
-        Primitive(threading.BoundedSemaphore.release, "update"),
-        Primitive(threading.Barrier.wait, "wait", _OTHERS),
-        Primitive(threading.Barrier.reset, "update"),
-        Primitive(threading.Barrier.abort, "update"),
-        Primitive(queue.Queue.put, "update", _ROOM),
-        Primitive(queue.Queue.get, "update", _ITEM),
+        Primitive(threading.Condition.wait, "wait", _NOTIFIED, passes="both"),
+        Primitive(threading.Condition.notify, "update", passes="give"),
+        Primitive(threading.Condition.notify_all, "update", passes="give"),
+        Primitive(threading.Semaphore.acquire, "update", _RELEASED, passes="permit"),
+        Primitive(threading.Semaphore.release, "update", passes="permit"),
+        Primitive(threading.BoundedSemaphore.release, "update", passes="permit"),
+        Primitive(threading.Barrier.wait, "wait", _OTHERS, passes="both"),
+        Primitive(threading.Barrier.reset, "update", passes="give"),
+        Primitive(threading.Barrier.abort, "update", passes="give"),
+        Primitive(queue.Queue.put, "update", _ROOM, passes="put"),
+        Primitive(queue.Queue.get, "update", _ITEM, passes="get"),
         Primitive(queue.Queue.join, "wait", _ALL_DONE, looks=True),
-        Primitive(queue.Queue.task_done, "update"),
+        Primitive(queue.Queue.task_done, "update", passes="give"),
         Primitive(queue.Queue.qsize, "read"),
         Primitive(queue.Queue.empty, "read"),
         Primitive(queue.Queue.full, "read"),
@@ -211,15 +217,15 @@ def _primitives() -> list[Primitive]:
         Primitive(Future.done, "read"),
         Primitive(Future.running, "read"),
         Primitive(Future.cancelled, "read"),
-        Primitive(Future.cancel, "update", open=True),
-        Primitive(Future.add_done_callback, "update", open=True),
-        Primitive(Future.set_result, "update", open=True),
-        Primitive(Future.set_exception, "update", open=True),
-        Primitive(Future.set_running_or_notify_cancel, "update", open=True),
-        Primitive(ThreadPoolExecutor.submit, "update", open=True),
+        Primitive(Future.cancel, "update", open=True, passes="both"),
+        Primitive(Future.add_done_callback, "update", open=True, passes="both"),
+        Primitive(Future.set_result, "update", open=True, passes="give"),
+        Primitive(Future.set_exception, "update", open=True, passes="give"),
+        Primitive(Future.set_running_or_notify_cancel, "update", open=True, passes="give"),
+        Primitive(ThreadPoolExecutor.submit, "update", open=True, passes="give"),
     ]
     if hasattr(queue.Queue, "shutdown"):  # from 3.13 on
-        found.append(Primitive(queue.Queue.shutdown, "update"))
+        found.append(Primitive(queue.Queue.shutdown, "update", passes="give"))
     return found
 
 

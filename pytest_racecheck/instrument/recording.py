@@ -26,7 +26,8 @@ MOST_SORTED: Final = 100
 """Of a larger set only the size is told."""
 _FLAT: Final = frozenset(map(id, (list, tuple, set, frozenset)))
 
-_NOTHING: Final = object()
+NOTHING: Final = object()
+"""Stands for a value that is not known."""
 
 
 Method = TypeVar("Method", bound=Callable[..., None])
@@ -62,7 +63,8 @@ class Recording:
     def read_global(self, site: Site) -> None:
         """A global variable was read."""
         namespace = site.namespace or {}
-        self._read(site, (id(namespace), site.name), site.name, namespace.get(site.name, _NOTHING))
+        value = namespace.get(site.name, NOTHING)
+        self._read(site, (id(namespace), site.name), site.name, value, owner=site.namespace)
 
     @_unhooked
     def read_cell(self, site: Site, cell: CellType) -> None:
@@ -70,42 +72,56 @@ class Recording:
         try:
             value = cell.cell_contents
         except ValueError:
-            value = _NOTHING
-        self._read(site, (id(cell), site.name), site.name, value)
+            value = NOTHING
+        self._read(site, (id(cell), site.name), site.name, value, owner=cell)
 
     @_unhooked
     def write_variable(
-        self, site: Site, target: int, value: object, part: Hashable = None, also: tuple[Place, ...] = ()
+        self,
+        site: Site,
+        owner: object,
+        target: int,
+        value: object,
+        part: Hashable = None,
+        also: tuple[Place, ...] = (),
     ) -> None:
         """A variable or an attribute was set."""
         name = site.name if "global" in site.action or "cell" in site.action else attribute_name(site)
-        self._add(site, "write", (target, site.name if part is None else part), name, text_of(value), also)
+        place = (target, site.name if part is None else part)
+        self._add(site, "write", place, name, text_of(value), also, owner, value)
 
     @_unhooked
     def read_attribute(
         self, site: Site, obj: object, target: int, part: Hashable, also: tuple[Place, ...] = ()
     ) -> None:
         """An attribute was read."""
-        self._read(site, (target, part), attribute_name(site), self._peek(obj, site.name), also)
+        self._read(site, (target, part), attribute_name(site), self._peek(obj, site.name), also, obj)
 
     @_unhooked
     def read_key(self, site: Site, container: Any, key: Any, target: int, part: Hashable) -> None:
         """An item was read, or an attribute of a module."""
-        value = _NOTHING
+        value = NOTHING
         if (type(container) is dict or type(container) is list) and id(type(key)) in SIMPLE:
             try:
                 value = container[key]
             except (LookupError, TypeError):
-                value = _NOTHING
+                value = NOTHING
         name = attribute_name(site) if site.action == "read_attribute" else item_name(site, text_of(key))
-        self._read(site, (target, part), name, value)
+        self._read(site, (target, part), name, value, owner=container)
 
     @_unhooked
     def write_key(
-        self, site: Site, key: object, value: object, target: int, part: Hashable, also: tuple[Place, ...] = ()
+        self,
+        site: Site,
+        container: object,
+        key: object,
+        value: object,
+        target: int,
+        part: Hashable,
+        also: tuple[Place, ...] = (),
     ) -> None:
         """An item was set."""
-        self._add(site, "write", (target, part), item_name(site, text_of(key)), text_of(value), also)
+        self._add(site, "write", (target, part), item_name(site, text_of(key)), text_of(value), also, container, value)
 
     @_unhooked
     def container(
@@ -121,7 +137,7 @@ class Recording:
         """A container was read or changed as a whole."""
         value = text_of(obj) if kind == "read" else ""
         name = container_name(site) + (f".{detail}" if detail else "")
-        self._add(site, kind, (target, part), name, value, also)
+        self._add(site, kind, (target, part), name, value, also, obj, detail or NOTHING)
 
     @_unhooked
     def files(self, site: Site, kind: Kind, target: int, name: str) -> None:
@@ -171,27 +187,44 @@ class Recording:
         kind = type(obj)
         if issubclass(kind, type):
             owner, value = found_on(obj, name)
-            return _NOTHING if owner is None else value
-        own = (dict_of(obj) or {}).get(name, _NOTHING)
+            return NOTHING if owner is None else value
+        own = (dict_of(obj) or {}).get(name, NOTHING)
         owner, value = found_on(kind, name)
-        if own is not _NOTHING or owner is None:
+        if own is not NOTHING or owner is None:
             return own
         if id(type(value)) in FIELDS:
             try:
                 return value.__get__(obj, kind)
             except AttributeError:
-                return _NOTHING
-        return value if self._attributes.home(kind, name)[1] is Home.CLASS else _NOTHING
+                return NOTHING
+        return value if self._attributes.home(kind, name)[1] is Home.CLASS else NOTHING
 
-    def _read(self, site: Site, place: Place, name: str, value: object, also: tuple[Place, ...] = ()) -> None:
-        text = "" if value is _NOTHING else text_of(value)
+    def _read(
+        self,
+        site: Site,
+        place: Place,
+        name: str,
+        value: object,
+        also: tuple[Place, ...] = (),
+        owner: object = None,
+    ) -> None:
+        text = "" if value is NOTHING else text_of(value)
         if place not in self._written:
             self._initial.setdefault(place, (name, text))
-        self._add(site, "read", place, name, text, also)
+        self._add(site, "read", place, name, text, also, owner, value)
 
     def _add(
-        self, site: Site, kind: Kind, location: object, name: str, value: str, also: tuple[Place, ...] = ()
+        self,
+        site: Site,
+        kind: Kind,
+        location: object,
+        name: str,
+        value: str,
+        also: tuple[Place, ...] = (),
+        owner: object = None,
+        raw: object = None,
     ) -> None:
+        """One operation: ``owner`` is the object that holds the location, ``raw`` what was read or written there."""
         task = self.controller.running
         if task is None or site.hidden or self.controller.ending:
             return

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.task import Task
-from pytest_racecheck.core.values import Kind, Operation, Site
+from pytest_racecheck.core.values import Kind, Operation, Passing, Site
 from pytest_racecheck.instrument.names import managers_of, source_of
 
 LOCK: Final = type(_thread.allocate_lock())
@@ -50,6 +50,10 @@ class Holders:
     def of(self, lock: object) -> Holder | None:
         """Who holds it, as far as it was seen."""
         return self._holders.get(id(lock))
+
+    def held_by(self, task: Task) -> list[Holder]:
+        """What a task holds, in the order in which it took it."""
+        return [holder for holder in self._holders.values() if holder.task is task]
 
     def knows(self, identity: int) -> bool:
         """Whether a task holds the lock of this identity."""
@@ -107,7 +111,7 @@ def take(controller: Controller, site: Site, lock: Any, timeout: float = -1) -> 
         controller.touch("acquire", id(lock), inner=inside and not task.within.open)
         granted = True
     elif inside and _is_own(lock, task):
-        operation = Operation("wait", task.within.site, id(lock), also=task.within.changed)
+        operation = Operation("wait", task.within.site, id(lock), also=task.within.changed, passes="take")
         task.wakes = deadline is None and task.within.is_notified()
         granted = controller.reach(operation, blocked, deadline, task.within.explain, task.within.whom)
         if task.wakes and not granted:
@@ -285,12 +289,12 @@ def _get(controller: Controller, site: Site, function: Any, owner: Any, argument
     if not waits or function.__name__ == "get_nowait":
         return _put(controller, site, function, owner, arguments)
     if controller.concurrent:
-        controller.reach(Operation("update", site, id(owner)))
+        controller.reach(Operation("update", site, id(owner), passes="get"))
     if not owner.empty():
         return function
     deadline = None if timeout is None else controller.clock.now + timeout
     name = re.sub(r"\.get\(.*\)$", "", source_of(site))
-    operation = Operation("wait", site, id(owner))
+    operation = Operation("wait", site, id(owner), passes="get")
     if controller.reach(operation, owner.empty, deadline, lambda: f"waits for an item in {name}"):
         return function
     controller.touch("give-up", id(owner))
@@ -303,21 +307,21 @@ def _get_nowait(owner: Any, *_arguments: object, **_keywords: object) -> Any:
 
 def _put(controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]) -> Any:
     """``SimpleQueue.put``, and a ``get`` that does not wait."""
-    return _tell(controller, site, function, owner, "update")
+    return _tell(controller, site, function, owner, "update", "get" if "get" in function.__name__ else "put")
 
 
 def _ask(controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]) -> Any:
     """``SimpleQueue.empty`` and its like, ``Lock.locked``."""
-    return _tell(controller, site, function, owner, "read")
+    return _tell(controller, site, function, owner, "read", "take")
 
 
-def _tell(controller: Controller, site: Site, function: Any, owner: Any, kind: Kind) -> Any:
+def _tell(controller: Controller, site: Site, function: Any, owner: Any, kind: Kind, passes: Passing) -> Any:
     task = controller.running
     if controller.concurrent and task is not None:
         if _inside(task, site):
             controller.touch(kind, id(owner), inner=not task.within.open)
         else:
-            controller.reach(Operation(kind, site, id(owner)))
+            controller.reach(Operation(kind, site, id(owner), passes=passes))
     return function
 
 

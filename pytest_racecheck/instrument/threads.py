@@ -340,7 +340,7 @@ def is_alive(controller: Controller, site: Site, function: Any, thread: Any, arg
     """``Thread.is_alive``: a task that has ended is not, even if its OS thread takes some microseconds more."""
     found = TASKS.get(id(thread))
     if controller.concurrent and (found is not None or thread.ident is None):
-        controller.reach(Operation("read", site, id(thread)))
+        controller.reach(Operation("read", site, id(thread), passes="take"))
         found = TASKS.get(id(thread))
     if found is None:
         return function

@@ -28,7 +28,7 @@ def write_global(site: Site, value: object) -> None:
     if (get_ident() == controller.ident or admitted(controller)) and controller.concurrent:
         access(controller, "write", site, id(site.namespace), site.name)
         if controller.recorder is not None:
-            controller.recorder.write_variable(site, id(site.namespace), value)  # type: ignore[attr-defined]
+            controller.recorder.write_variable(site, site.namespace, id(site.namespace), value)  # type: ignore[attr-defined]
 
 
 def delete_global(site: Site) -> None:
@@ -51,7 +51,7 @@ def write_cell(site: Site, cell: object, value: object) -> None:
     if (get_ident() == controller.ident or admitted(controller)) and controller.concurrent:
         access(controller, "write", site, id(cell), site.name)
         if controller.recorder is not None:
-            controller.recorder.write_variable(site, id(cell), value)  # type: ignore[attr-defined]
+            controller.recorder.write_variable(site, cell, id(cell), value)  # type: ignore[attr-defined]
 
 
 def delete_cell(site: Site, cell: object) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
-from pytest_racecheck.core.values import Exploration, Finding
+from pytest_racecheck.core.values import Exploration, Finding, Race
 from pytest_racecheck.report.fit import unique
 
 FORMAT: Final = 1
@@ -32,6 +33,7 @@ def test_entry(nodeid: str, exploration: Exploration) -> dict[str, Any]:
         "stopped_by": exploration.stopped_by,
         "error": exploration.error,
         "remarks": list(exploration.remarks),
+        "races": [_race(race) for race in exploration.races],
         "controlled": _controlled(exploration),
     }
     return {key: _encodable(value) for key, value in entry.items()}
@@ -59,6 +61,20 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "interleaving": [event._asdict() for event in finding.trace.events],
         "remarks": list(finding.remarks),
         "leaked": list(finding.trace.leaked),
+        "races": [_race(race) for race in finding.races],
+    }
+
+
+def _race(race: Race) -> dict[str, Any]:
+    return {
+        "kind": race.kind,
+        "level": race.level,
+        "message": race.message,
+        "location": race.location,
+        "confirmed": race.confirmed,
+        "sides": [{**asdict(side), "stack": list(side.stack), "locks": list(side.locks)} for side in race.sides],
+        "outcomes": [{"order": order, "outcome": outcome} for order, outcome in race.outcomes],
+        "hint": race.hint,
     }
 
 

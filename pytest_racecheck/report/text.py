@@ -10,6 +10,7 @@ from pytest_racecheck.core.values import Exploration, Finding, TaskId, Trace
 from pytest_racecheck.report.fit import counted, cut, plain, portable, sentence, short_path, unique, wrap
 from pytest_racecheck.report.interleaving import turns
 from pytest_racecheck.report.lanes import ReadLine, interleaving, paint
+from pytest_racecheck.report.races import race_lines
 
 _NARROWEST: Final = 40
 _LONGEST_LINE: Final = 2000
@@ -47,6 +48,7 @@ def render_failure(
     lanes = interleaving(finding.trace, read_line=read_line, root=root, width=width, color=color)
     sections = [
         _headline(finding, root, width, color),
+        [line for race in finding.races[:1] for line in race_lines(race, root=root, width=width)],
         [*_circumstances(finding, exploration, width, bool(lanes)), *_initial_values(finding.trace, width)],
         lanes,
         _paragraphs([*finding.remarks, *finding.trace.leaked, *exploration.remarks], root, width),

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from pytest_racecheck.core.clocks import Clock
 from pytest_racecheck.core.values import Choice, Operation, TaskId, Trace
-from pytest_racecheck.strategies.happens_before import Clock, Event, Order, dependent, touches_of
+from pytest_racecheck.strategies.happens_before import Event, Order, dependent, touches_of
 
 UNKNOWN: Final = 1_000_000
 """More steps than a task can have."""

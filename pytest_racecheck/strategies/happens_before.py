@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from pytest_racecheck.core.clocks import Clock, join
 from pytest_racecheck.core.values import WHOLE, Kind, Operation, TaskId, Touch
 
 READS: Final = frozenset({"read", "join", "try-acquire", "give-up"})
@@ -14,9 +15,6 @@ NO_TARGET: Final = frozenset({"start", "end", "sleep", "yield", "spawn"})
 """Operations that touch nothing that another task could touch."""
 
 ACCESSES: Final = frozenset({"read", "write", "update", "call"})
-
-Clock = dict[TaskId, int]
-"""For each task, how many of its steps are known to come before."""
 
 
 class Event:
@@ -117,7 +115,7 @@ class Order:
         """Order one more event; return those with which it is in a reversible race, the latest first."""
         races, clock = self._races(event)
         if event.was_woken():
-            _join(clock, self._before_time)
+            join(clock, self._before_time)
         clock[event.task] = event.number
         self._note(event, clock)
         return races
@@ -144,9 +142,9 @@ class Order:
             elif clock.get(other.task, 0) < other.number:
                 if self._reversible(other, event):
                     races.append(other)
-                _join(clock, other.clock)
+                join(clock, other.clock)
         for other in later:
-            _join(clock, other.clock)
+            join(clock, other.clock)
         return races, clock
 
     def _see_time(self, event: Event) -> None:
@@ -196,12 +194,6 @@ class Order:
     def _note(self, event: Event, clock: Clock) -> None:
         event.clock = clock
         self._last[event.task] = event
-        _join(self._everything, clock)
+        join(self._everything, clock)
         for touch in event.touches:
             self._touched.setdefault(touch.target, []).append((event, touch))
-
-
-def _join(clock: Clock, other: Clock) -> None:
-    for task, number in other.items():
-        if number > clock.get(task, 0):
-            clock[task] = number

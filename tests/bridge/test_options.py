@@ -10,6 +10,7 @@ import pytest
 
 from pytest_racecheck.bridge import options, options_page
 from pytest_racecheck.bridge.options import BY_NAME, OPTIONS, NotYetError, from_text, from_value
+from pytest_racecheck.detect.kinds import KINDS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -41,7 +42,9 @@ def test_text_is_converted(name: str, text: str, expected: object) -> None:
         ("invariant", len, (len,)),
         ("invariant", [len, abs], (len, abs)),
         ("processes", 0, 0),
-        ("races", "error", "error"),
+        ("races", "lost-update=warn", (("lost-update", "warn"),)),
+        ("races", {"unordered": "ignore"}, (("unordered", "ignore"),)),
+        ("races", "", ()),
     ],
 )
 def test_values_are_taken(name: str, value: object, expected: object) -> None:
@@ -93,6 +96,10 @@ def test_wrong_text_is_told_whole(name: str, text: str, message: str) -> None:
         ("processes", -1, "here: processes=-1 is not a whole number from 0."),
         ("granularity", "line", "here: granularity='line' is not 'access'."),
         ("mode", ["stress"], "here: mode=['stress'] is not 'explore' or 'stress'."),
+        ("races", "warning", f"here: races='warning' is not {BY_NAME['races'].kind.right}."),
+        ("races", "lost-updates=warn", f"here: races='lost-updates=warn' is not {BY_NAME['races'].kind.right}."),
+        ("races", {"lost-update": 1}, f"here: races={{'lost-update': 1}} is not {BY_NAME['races'].kind.right}."),
+        ("races", 3, f"here: races=3 is not {BY_NAME['races'].kind.right}."),
     ],
 )
 def test_a_wrong_value_is_told_whole(name: str, value: object, message: str) -> None:
@@ -109,11 +116,6 @@ def test_a_wrong_value_is_told_whole(name: str, value: object, message: str) -> 
             "gil",
             "here: granularity='gil' does not work yet; this release can switch at every access to shared state.",
         ),
-        (
-            "races",
-            "warn",
-            "here: races='warn' does not work yet; this release fails a test for every race that it finds.",
-        ),
     ],
 )
 def test_what_comes_later_is_told_from_what_is_wrong(name: str, value: object, message: str) -> None:
@@ -121,6 +123,19 @@ def test_what_comes_later_is_told_from_what_is_wrong(name: str, value: object, m
         from_value(BY_NAME[name], value, name=name, where="here")
 
     assert str(raised.value) == message
+
+
+def test_one_level_for_all_races_leaves_hints_alone() -> None:
+    levels = dict(from_value(BY_NAME["races"], "warn", name="races", where="here"))  # type: ignore[call-overload]
+
+    assert set(levels.values()) == {"warn"}
+    assert "unordered" not in levels
+
+
+def test_races_that_are_to_be_ignored_are_so_altogether() -> None:
+    levels = dict(from_value(BY_NAME["races"], "ignore", name="races", where="here"))  # type: ignore[call-overload]
+
+    assert levels == dict.fromkeys(KINDS, "ignore")
 
 
 @pytest.mark.parametrize("option", [each for each in OPTIONS if each.marker and each.default is not None])

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pytest_racecheck.core.controller import Controller
+from pytest_racecheck.core.observation import Left, Seen, Spots
 from pytest_racecheck.core.values import Event, Exploration, Failure, Kind, Operation, Site, TaskId
 
 Body = Callable[[], object]
@@ -55,6 +56,10 @@ class Announcing:
         """See `Instrument`."""
         return Silence()
 
+    def observer(self, spots: Spots) -> Blindness:
+        """See `Instrument`."""
+        return Blindness()
+
     def fingerprint(self, places: AbstractSet[str]) -> str:
         """See `Instrument`."""
         return "-".join(sorted(places & self.sites.keys()))
@@ -92,6 +97,17 @@ class Silence:
 
     def preempted(self, task: Any) -> None:
         """See `Recorder`."""
+
+
+class Blindness(Silence):
+    """An `Observer` that sees nothing."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Seen] = {}
+
+    def left(self, bodies: Sequence[Body]) -> tuple[Left, ...]:
+        """See `Observer`."""
+        return ()
 
 
 class Bodies:

@@ -13,6 +13,7 @@ import pytest
 
 from pytest_racecheck.core.explore import Limits, explore
 from pytest_racecheck.core.values import Exploration
+from pytest_racecheck.detect.detector import RaceDetector
 from pytest_racecheck.instrument.install import Rewriting
 from pytest_racecheck.instrument.scope import Scope
 from pytest_racecheck.strategies.table import make
@@ -66,6 +67,7 @@ def explored(
     early_timeouts: bool = False,
     strategy: str = "random",
     wakeups: int = 0,
+    detection: bool = True,
 ) -> Exploration:
     """Explore a case with the budget that a test has by default."""
     scope = Scope(HERE, sources, Path(inspect.getfile(case)))
@@ -75,6 +77,7 @@ def explored(
         instrument=Rewriting(scope),
         limits=Limits(runs=runs, seconds=SECONDS, early_timeouts=early_timeouts, wakeups=wakeups),
         seed=1,
+        detector=RaceDetector() if detection else None,
     )
 
 

@@ -269,7 +269,7 @@ interval = sys.getswitchinterval()
 def box(monkeypatch, tmp_path, capsys):
     return Box()
 
-@pytest.mark.racecheck
+@pytest.mark.racecheck(races="info")
 def test_a(box):
     box.add()
 

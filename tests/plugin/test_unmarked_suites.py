@@ -17,6 +17,8 @@ def test_a():
         "pytest_racecheck.bridge.defaults",
         "pytest_racecheck.bridge.fixtures",
         "pytest_racecheck.bridge.options",
+        "pytest_racecheck.detect",
+        "pytest_racecheck.detect.kinds",
         "pytest_racecheck.hookspecs",
         "pytest_racecheck.plugin",
     ]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pytest_racecheck.core.values import Event, Exploration, Failure, Finding, Kind, Switch, TaskId, Trace
+from pytest_racecheck.core.values import Event, Exploration, Failure, Finding, Kind, Race, Side, Switch, TaskId, Trace
 
 ROOT = "/repo"
 FILE = "/repo/tests/test_counter.py"
@@ -84,6 +84,37 @@ def finding(trace: Trace, failure: Failure, **fields: Any) -> Finding:
         "sequential": False,
     }
     return Finding(**(values | fields))
+
+
+def race(**fields: Any) -> Race:
+    """The lost update of the notebook's counter, in two tasks that a test has started."""
+    sides = (side("0", "read", "0"), side("1", "write", "1"), side("0", "write", "1", locks=("lock",)))
+    values: dict[str, Any] = {
+        "kind": "lost-update",
+        "message": "lost update of counter: task 0 read 0, task 1 wrote 1, and task 0 wrote 1 over it",
+        "location": "test_counter.counter",
+        "sides": sides,
+        "outcomes": (("so", "counter = 1"), ("task 1 first", "counter = 2"), ("task 0 first", "counter = 2")),
+        "key": "here there here",
+    }
+    return Race(**(values | fields))
+
+
+def side(task: TaskId, kind: Kind, value: str, **fields: Any) -> Side:
+    """An operation on the counter, at line 9."""
+    values: dict[str, Any] = {
+        "task": task,
+        "kind": kind,
+        "filename": FILE,
+        "line": 9,
+        "function": "increment",
+        "name": "counter",
+        "value": value,
+        "stack": (f"{FILE}:9 in increment",),
+        "locks": (),
+        "started": f"{FILE}:20",
+    }
+    return Side(**(values | fields))
 
 
 def exploration(*findings: Finding, **fields: Any) -> Exploration:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from report_traces import LOST_UPDATE, exploration, failure, finding, trace
+from report_traces import LOST_UPDATE, exploration, failure, finding, race, side, trace
 
 from pytest_racecheck.core.values import Exploration
 from pytest_racecheck.report import json_report
@@ -23,15 +24,19 @@ TYPES = {
 }
 
 
+FULL = replace(race(), sides=(side("1", "write", "1", locks=("lock",)),))
+
+
 def found() -> Exploration:
     late = trace(LOST_UPDATE, uncontrolled=("Task 1 blocked in C.",), leaked=("Task 0.1 waits.",))
     return exploration(
-        finding(late, failure(locations=("/repo/x.py:3",)), remarks=("Shrunk.",)),
+        finding(late, failure(locations=("/repo/x.py:3",)), remarks=("Shrunk.",), races=(FULL,)),
         uncontrolled=("Task 0 blocked in C.", "Task 1 blocked in C."),
         uninstrumented=("fast.inner: compiled.",),
         shared=("m:f+1.0",),
         remarks=("A remark.",),
         unproven=("not all of it is seen",),
+        races=(FULL,),
     )
 
 
@@ -63,6 +68,35 @@ def test_the_page_names_the_format() -> None:
 def test_an_entry_says_all_there_is() -> None:
     entry = json_report.test_entry("a.py::test", found())
     (told,) = entry.pop("findings")
+    (race_told,) = entry.pop("races")
+    assert told.pop("races") == [race_told]
+    assert race_told == {
+        "kind": "lost-update",
+        "level": "error",
+        "message": "lost update of counter: task 0 read 0, task 1 wrote 1, and task 0 wrote 1 over it",
+        "location": "test_counter.counter",
+        "confirmed": True,
+        "sides": [
+            {
+                "task": "1",
+                "kind": "write",
+                "filename": "/repo/tests/test_counter.py",
+                "line": 9,
+                "function": "increment",
+                "name": "counter",
+                "value": "1",
+                "stack": ["/repo/tests/test_counter.py:9 in increment"],
+                "locks": ["lock"],
+                "started": "/repo/tests/test_counter.py:20",
+            }
+        ],
+        "outcomes": [
+            {"order": "so", "outcome": "counter = 1"},
+            {"order": "task 1 first", "outcome": "counter = 2"},
+            {"order": "task 0 first", "outcome": "counter = 2"},
+        ],
+        "hint": "",
+    }
 
     assert entry == {
         "nodeid": "a.py::test",

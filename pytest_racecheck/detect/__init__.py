@@ -1,0 +1,1 @@
+"""Judges what happened in runs: which accesses race, and what comes of it."""

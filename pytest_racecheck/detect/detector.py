@@ -1,0 +1,112 @@
+"""Looks at every run with a new interleaving, and has what is suspicious confirmed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final, cast
+
+from pytest_racecheck.core.runner import Runner
+from pytest_racecheck.core.values import Failure, Level, Race, Trace
+from pytest_racecheck.detect import kinds
+from pytest_racecheck.detect.confirmation import Confirmation, Verdict
+from pytest_racecheck.detect.order import Order
+from pytest_racecheck.detect.patterns import Key, Suspect, suspects
+from pytest_racecheck.detect.wording import race_of
+
+MOST_TRIES: Final = 4
+"""So many instances of one suspect are tried before it counts as harmless."""
+
+
+class RaceDetector:
+    """A `Detector` that believes nothing but what it has seen happen."""
+
+    def __init__(self, levels: Mapping[str, str] | None = None) -> None:
+        self._levels = levels or kinds.levels()
+        self._judged: set[int] = set()
+        """Fingerprints: an interleaving that comes again tells nothing new."""
+        self._tries: Counter[Key] = Counter()
+        self._settled: set[Key] = set()
+        self._accused: dict[Key, Race] = {}
+        self._races: dict[str, Race] = {}
+
+    def examined(self, runner: Runner, trace: Trace) -> Trace:
+        """See `Detector`."""
+        if trace.failures or trace.uncontrolled or trace.fingerprint in self._judged:
+            return trace
+        self._judged.add(trace.fingerprint)
+        record = runner.record
+        learned = False
+        for suspect in suspects(record):
+            key = suspect.key(record)
+            if key in self._settled:
+                continue
+            if _is_handed_over(record, suspect):
+                continue
+            confirmation = Confirmation(runner, record, suspect)
+            verdict = confirmation.judge()
+            learned = learned or confirmation.learned
+            failures = self._settle(key, verdict)
+            if failures and verdict.racy is not None:
+                runner.recognise = lambda: self._recognised(runner)
+                return replace(verdict.racy.trace, failures=failures, learned=True)
+            if verdict.failing is not None:
+                return replace(verdict.failing, learned=True)
+        return replace(trace, learned=True) if learned else trace
+
+    def named(self, runner: Runner, trace: Trace) -> tuple[Race, ...]:
+        """See `Detector`."""
+        return tuple(race for failure in trace.failures for race in self._of(failure))
+
+    def races(self) -> tuple[Race, ...]:
+        """See `Detector`."""
+        return tuple(self._races.values())
+
+    def _of(self, failure: Failure) -> list[Race]:
+        return [race for race in self._accused.values() if (race.kind, race.key) == (failure.kind, failure.place)]
+
+    def _settle(self, key: Key, verdict: Verdict) -> tuple[Failure, ...]:
+        """Keep what is known now of a suspect; the failure, if it is one that fails the test."""
+        self._tries[key] += 1
+        if verdict.result not in ("confirmed", "twice"):
+            if self._tries[key] >= MOST_TRIES:
+                self._settled.add(key)
+            return ()
+        self._settled.add(key)
+        race = race_of(verdict, " ".join(site.key for site in key))
+        level = self._levels[race.kind]
+        if level == "error" and not race.confirmed:
+            level = "warn"
+        race = replace(race, level=cast("Level", level))
+        if level == "error":
+            self._accused[key] = race
+            return (failure_of(race),)
+        if level != "ignore":
+            self._races.setdefault(race.key, race)
+        return ()
+
+    def _recognised(self, runner: Runner) -> tuple[Failure, ...]:
+        """The races of the last run that are known to matter."""
+        if not self._accused:
+            return ()
+        record = runner.record
+        keys = [suspect.key(record) for suspect in suspects(record)]
+        return tuple(failure_of(self._accused[key]) for key in keys if key in self._accused)
+
+
+def failure_of(race: Race) -> Failure:
+    """Make the failure of a run that nothing was wrong with but the race."""
+    return Failure(
+        kind=race.kind,
+        message=race.message,
+        task=race.sides[-1].task,
+        place=race.key,
+        locations=tuple(dict.fromkeys(f"{side.filename}:{side.line}" for side in reversed(race.sides))),
+    )
+
+
+def _is_handed_over(record: object, suspect: Suspect) -> bool:
+    """Whether the other task comes in between in every run, because the first one makes it do so and waits for it."""
+    order = Order(record)  # type: ignore[arg-type]
+    return order.before(suspect.first, suspect.foreign) and order.before(suspect.foreign, suspect.last)

@@ -1,0 +1,173 @@
+"""Finds in the steps of one run what may be a race: one task comes between what another one does to the same thing.
+
+Of the four ways in which an access can come between two others so that no order of the whole explains it (Lu, Tucek,
+Qin and Zhou, "AVIO: detecting atomicity violations via access interleaving invariants", ASPLOS 2006) it looks for the
+ones in which a task acts on what it has read. Whether it matters is not decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import Final, Literal, NamedTuple
+
+from pytest_racecheck.core.record import RunRecord
+from pytest_racecheck.core.values import WHOLE, Operation, Site
+from pytest_racecheck.detect.roles import Role, role_of
+
+MOST_READS: Final = 32
+"""So many reads of one task are remembered for each object."""
+
+Shape = Literal["stale-write", "iteration"]
+Parts = tuple[Hashable, ...]
+Key = tuple[Site, Site, Site]
+
+
+class Suspect(NamedTuple):
+    """Three steps of a run, by their index: one of a task, one of another, and one of the first again."""
+
+    shape: Shape
+    first: int
+    """What the task goes by: the read that it acts on, the fetching of an item."""
+    foreign: int
+    """What another task changed in between."""
+    last: int
+    """What the task does all the same."""
+
+    def key(self, record: RunRecord) -> Key:
+        """The places in the code."""
+        return (record.path[self.first][1], record.path[self.foreign][1], record.path[self.last][1])
+
+
+def suspects(record: RunRecord) -> list[Suspect]:
+    """What may be a race in a run; of several for the same places only the first, in the order of their last steps."""
+    found: dict[Key, Suspect] = {}
+    for target, indices in _by_target(record).items():
+        for suspect in _Target(record, target).scan(indices):
+            found.setdefault(suspect.key(record), suspect)
+    return sorted(found.values(), key=lambda suspect: suspect.last)
+
+
+def is_access(operation: Operation) -> bool:
+    """Whether an operation reads or changes data, and is not there to order tasks."""
+    return not operation.passes and operation.kind in ("read", "write", "update")
+
+
+def conflict(one: Parts, other: Parts) -> bool:
+    """Whether two accesses to one object touch the same part of it."""
+    if len(one) == len(other) == 1:
+        return one[0] == other[0] or one[0] == WHOLE or other[0] == WHOLE
+    return WHOLE in one or WHOLE in other or any(part in other for part in one)
+
+
+def parts_of(operation: Operation, target: int) -> Parts:
+    """The parts of an object that an operation touches."""
+    if not operation.also:
+        return (operation.part,)
+    parts = tuple([part for other, part in operation.also if other == target])
+    return (operation.part, *parts) if operation.target == target else parts
+
+
+def _by_target(record: RunRecord) -> dict[int, list[int]]:
+    """The accesses to each object that several tasks touch and one changes."""
+    accesses: dict[int, list[int]] = {}
+    first: dict[int, int] = {}
+    shared: set[int] = set()
+    changed: set[int] = set()
+    path = record.path
+    for index, (kind, _, target, _, also, _, _, passes) in enumerate(record.operations):
+        if passes or (kind != "read" and kind != "write" and kind != "update"):  # noqa: PLR1714  (twice as fast)
+            continue
+        for each in (target,) if not also else dict.fromkeys((target, *[other for other, _ in also])):
+            if each not in first:
+                first[each] = path[index][0]
+                accesses[each] = [index]
+            else:
+                accesses[each].append(index)
+                if first[each] != path[index][0]:
+                    shared.add(each)
+            if kind != "read":
+                changed.add(each)
+    return {target: accesses[target] for target in accesses if target in shared and target in changed}
+
+
+class _Target:
+    """The accesses to one object, one after another."""
+
+    def __init__(self, record: RunRecord, target: int) -> None:
+        self._record = record
+        self._target = target
+        self._reads: dict[int, list[tuple[int, Parts]]] = {}
+        """By task: what it has read since it last changed the same."""
+        self._writes: list[tuple[int, int, Parts]] = []
+        """Index, task, parts."""
+        self._fetches: dict[int, tuple[int, Parts]] = {}
+        """By task: where it last fetched an item of the object, and what of it that reads."""
+
+    def scan(self, indices: list[int]) -> Iterator[Suspect]:
+        """Look at the accesses in their order."""
+        path, operations = self._record.path, self._record.operations
+        for index in indices:
+            task, site = path[index]
+            operation = operations[index]
+            parts = parts_of(operation, self._target)
+            if operation.kind == "read":
+                if self._writes:
+                    yield from self._read(index, task, site, parts)
+                self._note_read(index, task, site, parts)
+            else:
+                reads = self._reads.get(task)
+                if reads:
+                    if self._writes:
+                        yield from self._stale(index, task, parts, reads)
+                    reads[:] = [read for read in reads if not conflict(read[1], parts)]
+                self._writes.append((index, task, parts))
+                if operation.kind == "update" and role_of(site) is not Role.NOTHING:
+                    self._reads.setdefault(task, []).append((index, parts))
+
+    def _note_read(self, index: int, task: int, site: Site, parts: Parts) -> None:
+        reads = self._reads.setdefault(task, [])
+        reads.append((index, parts))
+        if len(reads) > 2 * MOST_READS:
+            del reads[1:MOST_READS]
+        if site.action == "advance":
+            self._fetches[task] = (index, parts)
+        elif site.action == "iterate":
+            self._fetches.pop(task, None)
+
+    def _read(self, index: int, task: int, site: Site, parts: Parts) -> Iterator[Suspect]:
+        """The next item is fetched of what somebody else has changed since the one before."""
+        fetch = self._fetches.get(task) if site.action == "advance" else None
+        if fetch is None or self._record.path[fetch[0]][1] is not site:
+            return
+        foreign = self._last_foreign(task, fetch[0], fetch[1])
+        if foreign is not None:
+            yield Suspect("iteration", fetch[0], foreign, index)
+
+    def _stale(self, index: int, task: int, parts: Parts, reads: list[tuple[int, Parts]]) -> Iterator[Suspect]:
+        """Something is written of what somebody else has changed since it was last looked at."""
+        relevant = [read for read in reads if conflict(read[1], parts)]
+        if not relevant:
+            return
+        foreign = self._last_foreign(task, relevant[0][0], tuple(part for _, each in relevant for part in each))
+        if foreign is None:
+            return
+        before = [read for read, _ in relevant if read < foreign]
+        after = [read for read, _ in relevant if read > foreign]
+        if not after:
+            yield Suspect("stale-write", before[-1], foreign, index)
+        elif all(self._role(read) is Role.VALUE for read in after):
+            # It has worked with the new value since, but what it does was decided by the old one.
+            decision = next((read for read in reversed(before) if self._role(read) is not Role.VALUE), None)
+            if decision is not None:
+                yield Suspect("stale-write", decision, foreign, index)
+
+    def _role(self, index: int) -> Role:
+        return role_of(self._record.path[index][1])
+
+    def _last_foreign(self, task: int, since: int, parts: Parts) -> int | None:
+        for index, other, changed in reversed(self._writes):
+            if index < since:
+                return None
+            if other != task and conflict(changed, parts):
+                return index
+        return None

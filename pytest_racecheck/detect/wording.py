@@ -1,0 +1,97 @@
+"""Says what is wrong: makes a `Race` of a suspect that was confirmed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pytest_racecheck.core.observation import Observation, Seen
+from pytest_racecheck.core.values import Race
+from pytest_racecheck.detect.confirmation import FIRST, FOREIGN, LAST, Order, Verdict
+
+MOST_DIFFERENCES: Final = 4
+"""So many of the things in which outcomes differ are told."""
+
+LONGEST: Final = 40
+"""So long may a value in a sentence be."""
+
+
+def race_of(verdict: Verdict, key: str) -> Race:
+    """Make the race of a verdict that accuses."""
+    racy = verdict.racy
+    if racy is None:
+        raise ValueError("nothing was confirmed")
+    first, foreign, last = racy.seen[FIRST], racy.seen[FOREIGN], racy.seen[LAST]
+    return Race(
+        kind=verdict.kind,
+        message=_SENTENCES[verdict.kind](first, foreign, last),
+        location=_location(first, foreign, last),
+        sides=(first.side, foreign.side, last.side),
+        outcomes=_outcomes(racy, verdict.others),
+        confirmed=verdict.result == "confirmed",
+        key=key,
+    )
+
+
+def _location(*seen: Seen) -> str:
+    """What to call the thing: a name that stands in the code rather than the name of a type."""
+    return seen[0].location
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= LONGEST else f"{value[: LONGEST - 3]}..."
+
+
+def _lost_update(first: Seen, foreign: Seen, last: Seen) -> str:
+    one, other = last.side.task, foreign.side.task
+    read = f" {_short(first.side.value)}" if first.side.value else ""
+    theirs = f" {_short(foreign.side.value)}" if foreign.side.value else ""
+    mine = f" {_short(last.side.value)}" if last.side.value else ""
+    return (
+        f"lost update of {first.shown}: task {one} read{read}, task {other} wrote{theirs}, "
+        f"and task {one} wrote{mine} over it"
+    )
+
+
+def _check_then_act(first: Seen, foreign: Seen, last: Seen) -> str:
+    one, other = last.side.task, foreign.side.task
+    return (
+        f"check-then-act on {first.shown}: task {one} looked, task {other} changed it, "
+        f"and task {one} acted on what it had seen before"
+    )
+
+
+def _double_initialisation(_first: Seen, foreign: Seen, last: Seen) -> str:
+    one, other = last.side.task, foreign.side.task
+    return (
+        f"double initialisation of {last.shown}: task {one} and task {other} both found nothing there, "
+        f"and what task {other} had put there is lost"
+    )
+
+
+def _iterating(_first: Seen, foreign: Seen, last: Seen) -> str:
+    one, other = last.side.task, foreign.side.task
+    return f"changed while iterating: task {other} changed {last.shown} while task {one} went over it"
+
+
+_SENTENCES: Final = {
+    "lost-update": _lost_update,
+    "check-then-act": _check_then_act,
+    "double-initialisation": _double_initialisation,
+    "changed-while-iterating": _iterating,
+}
+
+
+def _outcomes(racy: Observation, others: tuple[Order, ...]) -> tuple[tuple[str, str], ...]:
+    """What came of each order: only that in which the racy one differs from another."""
+    differing = dict.fromkeys(name for other in others for name in racy.differences(other.observation))
+    names = [name for name in differing if name != "everything"][:MOST_DIFFERENCES]
+    told = [("so", _told(racy, names))]
+    for other in others:
+        entry = (other.name, _told(other.observation, names))
+        if entry not in told:
+            told.append(entry)
+    return tuple(told)
+
+
+def _told(observation: Observation, names: list[str]) -> str:
+    return ", ".join([each.text for each in observation.left if each.name in names and each.text])
