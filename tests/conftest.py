@@ -63,8 +63,11 @@ class FakeEngine:
 
 @pytest.fixture
 def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """What ends a search is the number of its runs, however busy the machine is."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "--racecheck-time=600")
+    """What ends a search is the number of its runs, however busy the machine is.
+
+    The summary of hypothesis' plugin imports all of it, for every suite anew: left out.
+    """
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--racecheck-time=600 -p no:hypothesispytest")
     return pytester
 
 
@@ -72,7 +75,6 @@ def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pyte
 def engine(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """Put the fake in the engine's place, for suites that run in this process."""
     fake = FakeEngine()
-    # The summary of this plugin imports all of hypothesis, for every suite anew.
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
     install = types.ModuleType("install")
     install.Rewriting = lambda scope: ("instrument", scope)  # type: ignore[attr-defined]

@@ -26,7 +26,7 @@ def test_a():
     assert "multiprocessing" not in sys.modules
 """
     )
-    pytester.runpytest_subprocess("-pno:xdist", "-pno:cov", "-pno:hypothesispytest").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess("-pno:xdist", "-pno:cov").assert_outcomes(passed=1)
 
 
 def test_nothing_is_printed(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
