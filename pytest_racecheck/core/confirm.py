@@ -33,9 +33,10 @@ def confirm(runner: Runner, failing: Trace, first: Trace | None, number: int) ->
     shown = runner.follow(small.schedule, failure, recorded=True)
     if shown is None:
         return None
+    token = token_of(runner, shown.schedule)
     races = runner.named(shown)
     remarks = _leak(runner, first, failure) if first is not None and not shown.preemptions and number > 1 else ()
-    return finding_of(shown, token_of(runner, shown.schedule), number, remarks, races)
+    return finding_of(shown, token, number, remarks, races)
 
 
 def doubtful(runner: Runner, failing: Trace, number: int) -> Finding:

@@ -67,6 +67,9 @@ class Instrument(Protocol):
     def watch(self, places: AbstractSet[str]) -> None:
         """Make the sites of these keys choices from now on."""
 
+    def watch_all(self) -> None:
+        """Make every site a choice, when it was met once more, that touches anything while there are several tasks."""
+
     def recorder(self) -> Recorder:
         """Make what writes down a run that is going to be shown."""
 

@@ -11,12 +11,19 @@ from pytest_racecheck.core.runner import Runner
 from pytest_racecheck.core.values import Failure, Level, Race, Trace
 from pytest_racecheck.detect import kinds
 from pytest_racecheck.detect.confirmation import Confirmation, Verdict
+from pytest_racecheck.detect.explanation import Explanation
 from pytest_racecheck.detect.order import Order
 from pytest_racecheck.detect.patterns import Key, Suspect, suspects
-from pytest_racecheck.detect.wording import race_of
+from pytest_racecheck.detect.wording import race_of, race_of_failure
 
 MOST_TRIES: Final = 4
 """So many instances of one suspect are tried before it counts as harmless."""
+
+
+EXPLAINED: Final = frozenset(
+    {"assertion", "exception", "invariant", "thread-exception", "executor-exception", "deadlock"}
+)
+"""Kinds of failures that may come of a race."""
 
 
 class RaceDetector:
@@ -57,7 +64,12 @@ class RaceDetector:
 
     def named(self, runner: Runner, trace: Trace) -> tuple[Race, ...]:
         """See `Detector`."""
-        return tuple(race for failure in trace.failures for race in self._of(failure))
+        failure = trace.failures[0]
+        known = self._of(failure)
+        if known or failure.kind not in EXPLAINED or trace.uncontrolled:
+            return tuple(known)
+        explained = Explanation(runner, runner.record, failure).find()
+        return () if explained is None else (race_of_failure(explained, failure),)
 
     def races(self) -> tuple[Race, ...]:
         """See `Detector`."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from pytest_racecheck.core.observation import Observation, Seen
-from pytest_racecheck.core.values import Race
+from pytest_racecheck.core.values import Failure, Race, RaceKind
 from pytest_racecheck.detect.confirmation import FIRST, FOREIGN, LAST, Order, Verdict
+from pytest_racecheck.detect.explanation import Explained
 
 MOST_DIFFERENCES: Final = 4
 """So many of the things in which outcomes differ are told."""
@@ -30,6 +31,33 @@ def race_of(verdict: Verdict, key: str) -> Race:
         confirmed=verdict.result == "confirmed",
         key=key,
     )
+
+
+def race_of_failure(explained: Explained, failure: Failure) -> Race:
+    """Make the race that a failing run comes from."""
+    kind, first, foreign, last = explained
+    in_order = (first, foreign, last) if first is not None else (last, foreign)
+    known = [each for each in in_order if each is not None]
+    passing: list[str] = []
+    if first is not None:
+        passing.append(f"task {foreign.side.task} first")
+    if last is not None:
+        passing.append(f"task {(last if first is not None else foreign).side.task} first")
+    return Race(
+        kind=kind,
+        message=_sentence(kind, first, foreign, last),
+        location=_location(*known),
+        sides=tuple([each.side for each in known]),
+        outcomes=(("so", failure.message.partition("\n")[0]), *[(order, "no failure") for order in passing]),
+    )
+
+
+def _sentence(kind: RaceKind, first: Seen | None, foreign: Seen, last: Seen | None) -> str:
+    if first is not None and last is not None:
+        return _SENTENCES[kind](first, foreign, last)
+    if last is not None:
+        return _too_early(foreign, last)
+    return _too_late(first, foreign) if first is not None else f"unordered accesses to {foreign.shown}"
 
 
 def _location(*seen: Seen) -> str:
@@ -73,7 +101,26 @@ def _iterating(_first: Seen, foreign: Seen, last: Seen) -> str:
     return f"changed while iterating: task {other} changed {last.shown} while task {one} went over it"
 
 
+def _torn(first: Seen, foreign: Seen, last: Seen) -> str:
+    one, other = first.side.task, foreign.side.task
+    both = first.shown if first.shown == last.shown else f"{first.shown} and {last.shown}"
+    return f"torn invariant: task {other} looked at {both} while task {one} was between its two writes"
+
+
+def _too_early(foreign: Seen, last: Seen) -> str:
+    one, other = last.side.task, foreign.side.task
+    verb = "reads" if last.side.kind == "read" else "changes"
+    return f"unordered: task {one} {verb} {last.shown} before task {other} has changed it, and nothing makes it wait"
+
+
+def _too_late(first: Seen, foreign: Seen) -> str:
+    one, other = first.side.task, foreign.side.task
+    verb = "reads" if foreign.side.kind == "read" else "changes"
+    return f"unordered: task {other} {verb} {foreign.shown} when task {one} is through with it, and nothing says so"
+
+
 _SENTENCES: Final = {
+    "torn-invariant": _torn,
     "lost-update": _lost_update,
     "check-then-act": _check_then_act,
     "double-initialisation": _double_initialisation,

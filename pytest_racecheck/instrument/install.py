@@ -105,6 +105,10 @@ class Rewriting:
         if self._discoverer is not None:
             self._discoverer.watch(frozenset(places))
 
+    def watch_all(self) -> None:
+        """See `Instrument`."""
+        STATE.sharing.learns_all = True
+
     def recorder(self) -> Recording:
         """See `Instrument`."""
         if self._controller is None:

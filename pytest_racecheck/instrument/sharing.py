@@ -50,6 +50,8 @@ class Sharing:
         self._aliases: dict[int, int] = {}
         self.handed_out: set[int] = set()
         """Objects whose dict was handed out: others may go over it as over any container."""
+        self.learns_all = False
+        """Whether everything that is touched while there are several tasks is to count as shared."""
         self.travelling: set[int] = set()
         """Identities of iterators that were not made where they are used."""
 
@@ -137,6 +139,8 @@ class Sharing:
 
     def adopt(self) -> bool:
         """Make the sites that were found choices, and forget the run; tell whether there were any."""
+        if self.learns_all:
+            self._found.update(*[location.sites for parts in self._targets.values() for location in parts.values()])
         learned = any(not site.shared for site in self._found)
         for site in self._found:
             site.shared = True

@@ -74,6 +74,8 @@ def _headline(finding: Finding, root: str, width: int, color: bool) -> list[str]
     """What is wrong, who did it, where; then the rest of the message."""
     first, *rest = _message(finding, root)
     told = [paint(line, "wrong", color) for line in wrap(first, width, "", "  ")]
+    if finding.races and finding.races[0].message != finding.message:
+        told = [paint(line, "wrong", color) for line in sentence(finding.races[0].message, width, "", "  ")] + told
     more = [piece for line in rest for piece in wrap(line, width, "  " if not line.startswith(" ") else "", "    ")]
     return told + _who_and_where(finding, root, width) + more
 

@@ -52,6 +52,9 @@ class Announcing:
         """See `Instrument`."""
         self.watched |= places
 
+    def watch_all(self) -> None:
+        """See `Instrument`."""
+
     def recorder(self) -> Silence:
         """See `Instrument`."""
         return Silence()
