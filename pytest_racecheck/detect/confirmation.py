@@ -16,13 +16,10 @@ from pytest_racecheck.core.record import RunRecord
 from pytest_racecheck.core.runner import Runner
 from pytest_racecheck.core.values import RaceKind, TaskId, Trace
 from pytest_racecheck.detect.locks import Locks
+from pytest_racecheck.detect.naming import FIRST, FOREIGN, LAST, Steps, kind_of
 from pytest_racecheck.detect.patterns import Suspect, conflict, is_access, parts_of, suspects
 from pytest_racecheck.detect.roles import goes_into
 from pytest_racecheck.detect.steering import Hold, Point, Steered, index_of, order_of, point_of
-
-FIRST: Final = "first"
-FOREIGN: Final = "foreign"
-LAST: Final = "last"
 
 MORE_ORDERS: Final = 12
 """So many further orders are run before anybody is accused."""
@@ -56,7 +53,7 @@ class Confirmation:
         self._runner = runner
         self._record = record
         self._suspect = suspect
-        self._key = suspect.key(record)
+        self._key = suspect.key
         self._order = order_of(record)
         self._points = {
             FIRST: point_of(record, suspect.first),
@@ -177,7 +174,7 @@ class Confirmation:
 
     def _is_racy(self, record: RunRecord) -> bool:
         """Whether a run has a suspect of the same places: then it is no other order."""
-        return any(suspect.key(record) == self._key for suspect in suspects(record))
+        return any(suspect.key == self._key for suspect in suspects(record))
 
     def _beginnings(self, index: int) -> list[Point]:
         """Where what a task does at a step may begin: where it first read the same, or where it took its locks."""
@@ -203,23 +200,18 @@ class Confirmation:
 
     def _kind(self, racy: Observation, others: list[Order]) -> RaceKind | None:
         """What kind of race it is, by what the task does when it sees the other's change; ``None`` if nothing else."""
-        if self._suspect.shape == "iteration":
-            return "changed-while-iterating"
-        after = next(
-            (each.observation for each in others if each.name == f"task {self._points[FOREIGN].task} first"), None
-        )
-        if after is None:
+        other = f"task {self._points[FOREIGN].task} first"
+        after = next((each.observation for each in others if each.name == other), None)
+        iterates = self._suspect.shape == "iteration"
+        if not iterates and after is None:
             return None
-        last, again = racy.seen[LAST], after.seen.get(LAST)
-        if again is not None and again.value == last.value:
-            return None
-        if not goes_into(self._key[0], self._key[2]) and not self._nothing_else(racy.record, after.record):
-            return None
-        overwrites = last.side.kind == "write"
-        if again is None:
-            both = self._points[FOREIGN].place == self._points[LAST].place
-            return "double-initialisation" if both and overwrites else "check-then-act"
-        return "lost-update" if overwrites else "check-then-act"
+        again = None if after is None else after.seen.get(LAST)
+        same = self._points[FOREIGN].place == self._points[LAST].place
+        steps = Steps(racy.seen[FIRST], racy.seen[FOREIGN], racy.seen[LAST], again, iterates, True, same)
+        kind = kind_of(steps)
+        if iterates or kind is None or after is None or goes_into(self._key[0], self._key[2]):
+            return kind
+        return kind if self._nothing_else(racy.record, after.record) else None
 
     def _nothing_else(self, racy: RunRecord, after: RunRecord) -> bool:
         """Whether the task has met no other change of others between what it read and where the two runs part.

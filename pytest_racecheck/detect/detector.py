@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, cast
 
+from pytest_racecheck.core.record import RunRecord
 from pytest_racecheck.core.runner import Runner
 from pytest_racecheck.core.values import Failure, Level, Race, Trace
 from pytest_racecheck.detect import kinds
@@ -43,18 +44,11 @@ class RaceDetector:
         if trace.failures or trace.uncontrolled or trace.fingerprint in self._judged:
             return trace
         self._judged.add(trace.fingerprint)
-        record = runner.record
         learned = False
-        for suspect in suspects(record):
-            key = suspect.key(record)
-            if key in self._settled:
-                continue
-            if _is_handed_over(record, suspect):
-                continue
-            confirmation = Confirmation(runner, record, suspect)
-            verdict = confirmation.judge()
-            learned = learned or confirmation.learned
-            failures = self._settle(key, verdict)
+        for suspect in self._new(runner.record):
+            verdict, has_learned = self._judged_suspect(runner, trace, suspect)
+            learned = learned or has_learned
+            failures = self._settle(suspect.key, verdict)
             if failures and verdict.racy is not None:
                 runner.recognise = lambda: self._recognised(runner)
                 return replace(verdict.racy.trace, failures=failures, learned=True)
@@ -62,13 +56,41 @@ class RaceDetector:
                 return replace(verdict.failing, learned=True)
         return replace(trace, learned=True) if learned else trace
 
+    def _new(self, record: RunRecord) -> list[Suspect]:
+        """What is not known yet to be harmless, and may come in another order."""
+        found = [suspect for suspect in suspects(record) if suspect.key not in self._settled]
+        if not found:
+            return found
+        order = Order(record)
+        return [each for each in found if not _is_handed_over(order, each)]
+
+    def _judged_suspect(self, runner: Runner, trace: Trace, suspect: Suspect) -> tuple[Verdict, bool]:
+        """What becomes of it, and whether the runs that it took have taught anything.
+
+        If they have, there are further steps now, and the orders that were compared were not what they seemed.
+        """
+        record = runner.record
+        learned = False
+        while True:
+            confirmation = Confirmation(runner, record, suspect)
+            verdict = confirmation.judge()
+            if not confirmation.learned:
+                return verdict, learned
+            learned = True
+            runner.follow(trace.schedule)
+            record = runner.record
+            again = next((each for each in suspects(record) if each.key == suspect.key), None)
+            if again is None:
+                return Verdict("unrepeatable"), learned
+            suspect = again
+
     def named(self, runner: Runner, trace: Trace) -> tuple[Race, ...]:
         """See `Detector`."""
         failure = trace.failures[0]
         known = self._of(failure)
         if known or failure.kind not in EXPLAINED or trace.uncontrolled:
             return tuple(known)
-        explained = Explanation(runner, runner.record, failure).find()
+        explained = Explanation(runner, runner.record, failure).find(trace.schedule)
         return () if explained is None else (race_of_failure(explained, failure),)
 
     def races(self) -> tuple[Race, ...]:
@@ -103,7 +125,7 @@ class RaceDetector:
         if not self._accused:
             return ()
         record = runner.record
-        keys = [suspect.key(record) for suspect in suspects(record)]
+        keys = [suspect.key for suspect in suspects(record)]
         return tuple(failure_of(self._accused[key]) for key in keys if key in self._accused)
 
 
@@ -118,7 +140,6 @@ def failure_of(race: Race) -> Failure:
     )
 
 
-def _is_handed_over(record: object, suspect: Suspect) -> bool:
+def _is_handed_over(order: Order, suspect: Suspect) -> bool:
     """Whether the other task comes in between in every run, because the first one makes it do so and waits for it."""
-    order = Order(record)  # type: ignore[arg-type]
     return order.before(suspect.first, suspect.foreign) and order.before(suspect.foreign, suspect.last)

@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 from pytest_racecheck.core.observation import Observation, Seen
 from pytest_racecheck.core.record import RunRecord
 from pytest_racecheck.core.runner import Runner
-from pytest_racecheck.core.values import Failure, Operation, RaceKind, TaskId, Trace
+from pytest_racecheck.core.values import Failure, Operation, RaceKind, Schedule, TaskId, Trace
+from pytest_racecheck.detect.naming import FIRST, FOREIGN, LAST, Steps, kind_of
 from pytest_racecheck.detect.patterns import conflict, is_access, parts_of
 from pytest_racecheck.detect.roles import Role, role_of
 from pytest_racecheck.detect.steering import Steered, order_of, point_of
@@ -25,7 +26,8 @@ MOST_GAPS: Final = 6
 MANY: Final = 10_000
 """More steps than a task has that is looked at so closely."""
 
-FIRST, FOREIGN, LAST = "first", "foreign", "last"
+MOST_LESSONS: Final = 4
+"""So often does it begin anew."""
 
 
 class Gap(NamedTuple):
@@ -64,6 +66,8 @@ class Explained(NamedTuple):
     first: Seen | None
     foreign: Seen
     last: Seen | None
+    passing: tuple[TaskId, ...]
+    """With which tasks first nothing fails."""
 
 
 class Explanation:
@@ -74,9 +78,26 @@ class Explanation:
         self._record = record
         self._failure = failure
         self._order = order_of(record)
+        self._learned = False
 
-    def find(self) -> Explained | None:
-        """Try the places where a task comes between another's steps, the last first; the first that explains all."""
+    def find(self, schedule: Schedule) -> Explained | None:
+        """Try the places where a task comes between another's steps, the last first; the first that explains all.
+
+        What the runs teach makes further steps choices: then all begins anew, from the schedule that fails.
+        """
+        explained = self._find()
+        for _ in range(MOST_LESSONS):
+            if not self._learned:
+                break
+            self._learned = False
+            if self._runner.follow(schedule, self._failure) is None:
+                return None
+            self._record = self._runner.record
+            self._order = order_of(self._record)
+            explained = self._find()
+        return explained
+
+    def _find(self) -> Explained | None:
         best: Bounds | None = None
         for gap in list(self._gaps())[:MOST_GAPS]:
             bounds = self._bounds(gap)
@@ -84,8 +105,8 @@ class Explanation:
                 best = bounds
             if best is not None and best.explains == 2:
                 break
-        explained = self._explained(best) if best is not None else None
-        return explained or self._missed()
+        explained = self._explained(best) if best is not None and not self._learned else None
+        return explained or (None if self._learned else self._missed())
 
     # -- where -------------------------------------------------------------------------------------------------
 
@@ -145,13 +166,17 @@ class Explanation:
     # -- runs --------------------------------------------------------------------------------------------------
 
     def _fails(self, order: list[TaskId]) -> bool:
-        return fails_as(self._runner.run(Steered(order)), self._failure)
+        trace = self._runner.run(Steered(order))
+        self._learned = self._learned or trace.learned
+        return fails_as(trace, self._failure)
 
     def _seen(self, record: RunRecord, order: Sequence[TaskId], steps: dict[str, int | None]) -> Observation:
         """Run an order once more, and look at some steps that its record has shown."""
         labels = {point_of(record, index): label for label, index in steps.items() if index is not None}
         strategy = Steered(order, (), labels)
-        return self._runner.observe(strategy, strategy.spots)
+        observation = self._runner.observe(strategy, strategy.spots)
+        self._learned = self._learned or observation.trace.learned
+        return observation
 
     # -- what --------------------------------------------------------------------------------------------------
 
@@ -161,6 +186,8 @@ class Explanation:
         first = _nearest(record, gap.before, bounds.lowest - 1, inside) if bounds.lowest else None
         last = _nearest(record, gap.after, bounds.most, inside) if bounds.is_ended and gap.after else None
         foreign = self._foreign(inside, first, last)
+        if foreign is not None and first is not None and last is not None:
+            last = _nearest(record, gap.after, bounds.most, [foreign]) or last
         if foreign is None:
             return None
         observation = self._seen(record, self._order, {FIRST: first, FOREIGN: foreign, LAST: last})
@@ -170,16 +197,22 @@ class Explanation:
         final = seen.get(LAST)
         if final is None and bounds.is_ended:
             final = self._what_follows(gap, [record.operations[index] for index in inside])
-        kind = self._kind(seen.get(FIRST), seen[FOREIGN], final, self._site_of(first), self._site_of(foreign))
-        return Explained(kind, seen.get(FIRST), seen[FOREIGN], final)
+        before = self._seen(record, self._earlier(gap, 0), {LAST: last})
+        passing = [seen[FOREIGN].side.task] if not before.trace.failures else []
+        if not self._runner.run(Steered(self._after_end(gap))).failures:
+            passing.append(gap.task)
+        kind = self._kind((first, foreign, last), seen, final, before)
+        return Explained(kind, seen.get(FIRST), seen[FOREIGN], final, tuple(passing))
 
     def _foreign(self, inside: list[int], first: int | None, last: int | None) -> int | None:
-        """Which of the others' steps it is: one that meets both, and changes something, if there is one."""
+        """Which of the others' steps it is: what meets the first step, else the last; rather a change than a look."""
         operations = self._record.operations
 
-        def rank(index: int) -> tuple[int, bool, int]:
-            mets = [end is not None and meet(operations[index], operations[end]) for end in (first, last)]
-            return (sum(mets), operations[index].kind != "read", index)
+        def rank(index: int) -> tuple[bool, bool, bool, int]:
+            first_met, last_met = (
+                end is not None and meet(operations[index], operations[end]) for end in (first, last)
+            )
+            return (first_met, operations[index].kind != "read", last_met, index)
 
         return max(inside, key=rank, default=None)
 
@@ -205,25 +238,28 @@ class Explanation:
         ]
         return any(meet(record.operations[index], other) for other in others)
 
-    def _site_of(self, index: int | None) -> str:
-        return "" if index is None else self._record.path[index][1].key
-
     def _kind(
-        self, first: Seen | None, foreign: Seen, last: Seen | None, first_key: str, foreign_key: str
+        self,
+        steps: tuple[int | None, int, int | None],
+        seen: dict[str, Seen],
+        final: Seen | None,
+        before: Observation,
     ) -> RaceKind:
-        if first is None or last is None:
+        first, foreign, last = steps
+        if FIRST not in seen or first is None or final is None:
             return "unordered"
-        if foreign.side.kind == "read":
-            return "torn-invariant"
-        site = next(site for _, site in self._record.path if site.key == first_key)
-        if site.action in ("advance", "iterate"):
-            return "changed-while-iterating"
-        if last.side.kind != "write" or first.location != last.location:
-            return "check-then-act"
-        if role_of(site) is not Role.DECISION:
-            return "lost-update"
-        same = any(site.key == foreign_key for _, site in self._record.path if site.line == last.side.line)
-        return "double-initialisation" if same and foreign.side.line == last.side.line else "check-then-act"
+        path = self._record.path
+        site = path[first][1]
+        same = LAST in seen and last is not None and path[foreign][1].key == path[last][1].key
+        thing = final.location == seen[FIRST].location
+        if LAST in seen and last is not None:
+            thing = meet(self._record.operations[first], self._record.operations[last])
+        again = before.seen.get(LAST)
+        if before.trace.failures and role_of(site) is Role.VALUE:
+            again = seen[FOREIGN]  # it never came so far; what is worked with is another value for sure
+        fetches = site.action in ("advance", "iterate")
+        met = Steps(seen[FIRST], seen[FOREIGN], final, again, fetches, thing, same)
+        return kind_of(met) or "check-then-act"
 
     # -- what did not happen -----------------------------------------------------------------------------------
 
@@ -257,11 +293,13 @@ class Explanation:
         if not pairs:
             return None
         last, foreign = pairs[0]
-        after = self._seen(record, order, {FOREIGN: foreign, LAST: last}).seen
+        again = self._seen(record, order, {FOREIGN: foreign, LAST: last})
+        after = again.seen
         now = self._seen(record, self._order, {LAST: last}).seen
         if FOREIGN not in after or LAST not in after:
             return None
-        return Explained("unordered", None, after[FOREIGN], now.get(LAST, after[LAST]))
+        passing = () if again.trace.failures else (other,)
+        return Explained("unordered", None, after[FOREIGN], now.get(LAST, after[LAST]), passing)
 
 
 def _nearest(record: RunRecord, steps: list[int], at: int, inside: list[int]) -> int | None:

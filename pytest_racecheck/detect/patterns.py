@@ -33,9 +33,8 @@ class Suspect(NamedTuple):
     last: int
     """What the task does all the same."""
 
-    def key(self, record: RunRecord) -> Key:
-        """The places in the code."""
-        return (record.path[self.first][1], record.path[self.foreign][1], record.path[self.last][1])
+    key: Key
+    """The places in the code."""
 
 
 def suspects(record: RunRecord) -> list[Suspect]:
@@ -43,7 +42,7 @@ def suspects(record: RunRecord) -> list[Suspect]:
     found: dict[Key, Suspect] = {}
     for target, indices in _by_target(record).items():
         for suspect in _Target(record, target).scan(indices):
-            found.setdefault(suspect.key(record), suspect)
+            found.setdefault(suspect.key, suspect)
     return sorted(found.values(), key=lambda suspect: suspect.last)
 
 
@@ -141,7 +140,7 @@ class _Target:
             return
         foreign = self._last_foreign(task, fetch[0], fetch[1])
         if foreign is not None:
-            yield Suspect("iteration", fetch[0], foreign, index)
+            yield self._suspect("iteration", fetch[0], foreign, index)
 
     def _stale(self, index: int, task: int, parts: Parts, reads: list[tuple[int, Parts]]) -> Iterator[Suspect]:
         """Something is written of what somebody else has changed since it was last looked at."""
@@ -154,12 +153,16 @@ class _Target:
         before = [read for read, _ in relevant if read < foreign]
         after = [read for read, _ in relevant if read > foreign]
         if not after:
-            yield Suspect("stale-write", before[-1], foreign, index)
+            yield self._suspect("stale-write", before[-1], foreign, index)
         elif all(self._role(read) is Role.VALUE for read in after):
             # It has worked with the new value since, but what it does was decided by the old one.
             decision = next((read for read in reversed(before) if self._role(read) is not Role.VALUE), None)
             if decision is not None:
-                yield Suspect("stale-write", decision, foreign, index)
+                yield self._suspect("stale-write", decision, foreign, index)
+
+    def _suspect(self, shape: Shape, first: int, foreign: int, last: int) -> Suspect:
+        path = self._record.path
+        return Suspect(shape, first, foreign, last, (path[first][1], path[foreign][1], path[last][1]))
 
     def _role(self, index: int) -> Role:
         return role_of(self._record.path[index][1])

@@ -6,8 +6,9 @@ from typing import Final
 
 from pytest_racecheck.core.observation import Observation, Seen
 from pytest_racecheck.core.values import Failure, Race, RaceKind
-from pytest_racecheck.detect.confirmation import FIRST, FOREIGN, LAST, Order, Verdict
+from pytest_racecheck.detect.confirmation import Order, Verdict
 from pytest_racecheck.detect.explanation import Explained
+from pytest_racecheck.detect.naming import FIRST, FOREIGN, LAST
 
 MOST_DIFFERENCES: Final = 4
 """So many of the things in which outcomes differ are told."""
@@ -35,20 +36,18 @@ def race_of(verdict: Verdict, key: str) -> Race:
 
 def race_of_failure(explained: Explained, failure: Failure) -> Race:
     """Make the race that a failing run comes from."""
-    kind, first, foreign, last = explained
+    kind, first, foreign, last, passing = explained
     in_order = (first, foreign, last) if first is not None else (last, foreign)
     known = [each for each in in_order if each is not None]
-    passing: list[str] = []
-    if first is not None:
-        passing.append(f"task {foreign.side.task} first")
-    if last is not None:
-        passing.append(f"task {(last if first is not None else foreign).side.task} first")
     return Race(
         kind=kind,
         message=_sentence(kind, first, foreign, last),
         location=_location(*known),
         sides=tuple([each.side for each in known]),
-        outcomes=(("so", failure.message.partition("\n")[0]), *[(order, "no failure") for order in passing]),
+        outcomes=(
+            ("so", failure.message.partition("\n")[0]),
+            *[(f"task {task} first", "no failure") for task in passing],
+        ),
     )
 
 
@@ -71,12 +70,15 @@ def _short(value: str) -> str:
 
 def _lost_update(first: Seen, foreign: Seen, last: Seen) -> str:
     one, other = last.side.task, foreign.side.task
-    read = f" {_short(first.side.value)}" if first.side.value else ""
-    theirs = f" {_short(foreign.side.value)}" if foreign.side.value else ""
-    mine = f" {_short(last.side.value)}" if last.side.value else ""
+    mine, theirs, then = (f" {_short(each.side.value)}" if each.side.value else "" for each in (first, foreign, last))
+    if first.side.kind == "write":
+        return (
+            f"lost update of {first.shown}: task {one} wrote{mine}, task {other} wrote{theirs} over it, "
+            f"and task {one} went on as if nothing had happened"
+        )
     return (
-        f"lost update of {first.shown}: task {one} read{read}, task {other} wrote{theirs}, "
-        f"and task {one} wrote{mine} over it"
+        f"lost update of {first.shown}: task {one} read{mine}, task {other} wrote{theirs}, "
+        f"and task {one} wrote{then} over it"
     )
 
 

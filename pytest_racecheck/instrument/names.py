@@ -62,12 +62,16 @@ def item_name(site: Site, key: str) -> str:
 def container_name(site: Site) -> str:
     """``cache`` for a site that says ``cache.get(key)``, ``cache[1:]``, ``x in cache`` or just ``cache``."""
     node = _parsed(source_of(site))
+    while isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+        node = node.args[0]
     if isinstance(node, ast.Call):
-        node = node.func.value if isinstance(node.func, ast.Attribute) else node.args[0] if node.args else node.func
+        node = node.func.value if isinstance(node.func, ast.Attribute) else node.func
     elif isinstance(node, ast.Subscript):
         node = node.value
     elif isinstance(node, ast.Compare):
         node = node.comparators[-1]
+    elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        node = node.generators[0].iter
     return short(ast.unparse(node)) if node is not None else site.name
 
 
