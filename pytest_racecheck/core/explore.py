@@ -114,12 +114,13 @@ def _search(runner: Runner, strategy: Strategy, progress: Progress) -> tuple[Fin
 
 
 def _limit_reached(runner: Runner, strategy: Strategy) -> str:
-    if runner.runs >= runner.limits.runs:
+    searched = runner.runs - runner.judging
+    if searched >= runner.limits.runs:
         return "runs"
     if runner.runs and runner.seconds >= runner.limits.seconds:
         return "time"
     if hasattr(strategy, "runs_left"):
-        strategy.runs_left = runner.limits.runs - runner.runs
+        strategy.runs_left = runner.limits.runs - searched
     covers = getattr(strategy, "covers", False)  # then it sees for itself whether there is only one
     if runner.runs > 1 and runner.steps == 0 and not covers and not runner.instrument.shared_sites():
         return "one interleaving"

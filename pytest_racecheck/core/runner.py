@@ -84,6 +84,11 @@ class Runner:
             clock=RealClock() if limits.real_clock else VirtualClock(),
         )
         self._stack = ExitStack()
+        self.all_steps = 0
+        self.judging = self.judging_steps = 0
+        """How many of the runs were made to judge another one, and how many steps those had."""
+        self.is_followed = False
+        """Whether the last run was one of a strategy that runs each class of interleavings once."""
         self.recognise: Callable[[], tuple[Failure, ...]] = tuple
         """What is wrong with a run that has not failed: races that are known by now."""
 
@@ -138,7 +143,14 @@ class Runner:
 
     def examined(self, trace: Trace) -> Trace:
         """The trace of the last run, with what the detector finds in it; see `Detector`."""
-        return trace if self._detector is None else self._detector.examined(self, trace)
+        if self._detector is None:
+            return trace
+        before = self.runs, self.all_steps
+        try:
+            return self._detector.examined(self, trace)
+        finally:
+            self.judging += self.runs - before[0]
+            self.judging_steps += self.all_steps - before[1]
 
     def named(self, trace: Trace) -> tuple[Race, ...]:
         """The races that the last run comes from, which has failed; see `Detector`."""
@@ -156,6 +168,7 @@ class Runner:
     def _run(
         self, strategy: Strategy, recorder: Callable[[], Recorder] | None, look: Callable[[Bodies], None] | None = None
     ) -> Trace:
+        self.is_followed = bool(getattr(strategy, "covers", False) and getattr(strategy, "follows", False))
         random.seed(self.seed)
         bodies = self._program.set_up()
         try:
@@ -207,6 +220,7 @@ class Runner:
         self.tasks = max(self.tasks, len(trace.tasks))
         self.choices = max(self.choices, trace.choices)
         self.steps = max(self.steps, trace.steps)
+        self.all_steps += trace.steps
         self.forced += trace.forced
         self.waits_ended += trace.waits_ended
         self.interleavings.add(trace.fingerprint)

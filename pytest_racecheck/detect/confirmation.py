@@ -20,6 +20,7 @@ from pytest_racecheck.detect.naming import FIRST, FOREIGN, LAST, Steps, kind_of
 from pytest_racecheck.detect.patterns import Suspect, conflict, is_access, parts_of, suspects
 from pytest_racecheck.detect.roles import goes_into
 from pytest_racecheck.detect.steering import Hold, Point, Steered, index_of, order_of, point_of
+from pytest_racecheck.detect.torn import torn
 
 MORE_ORDERS: Final = 12
 """So many further orders are run before anybody is accused."""
@@ -174,11 +175,16 @@ class Confirmation:
 
     def _is_racy(self, record: RunRecord) -> bool:
         """Whether a run has a suspect of the same places: then it is no other order."""
-        return any(suspect.key == self._key for suspect in suspects(record))
+        found = torn(record) if self._suspect.shape == "torn" else suspects(record)
+        return any(suspect.key == self._key for suspect in found)
 
     def _beginnings(self, index: int) -> list[Point]:
         """Where what a task does at a step may begin: where it first read the same, or where it took its locks."""
         record = self._record
+        if self._suspect.shape == "torn":
+            begins = self._suspect.first if index == self._suspect.first else self._suspect.begins
+            steps = (index if begins is None else begins, Locks(record).outermost(index if begins is None else begins))
+            return [point_of(record, step) for step in dict.fromkeys(steps)]
         target = record.operations[self._suspect.foreign].target
         parts = parts_of(record.operations[self._suspect.foreign], target)
         task = record.path[index][0]
@@ -200,6 +206,8 @@ class Confirmation:
 
     def _kind(self, racy: Observation, others: list[Order]) -> RaceKind | None:
         """What kind of race it is, by what the task does when it sees the other's change; ``None`` if nothing else."""
+        if self._suspect.shape == "torn":
+            return "torn-invariant"
         other = f"task {self._points[FOREIGN].task} first"
         after = next((each.observation for each in others if each.name == other), None)
         iterates = self._suspect.shape == "iteration"
@@ -209,6 +217,8 @@ class Confirmation:
         same = self._points[FOREIGN].place == self._points[LAST].place
         steps = Steps(racy.seen[FIRST], racy.seen[FOREIGN], racy.seen[LAST], again, iterates, True, same)
         kind = kind_of(steps)
+        if self._suspect.shape == "stale-decision" and again is not None:
+            return None  # it has looked again: what it does differs for that reason
         if iterates or kind is None or after is None or goes_into(self._key[0], self._key[2]):
             return kind
         return kind if self._nothing_else(racy.record, after.record) else None

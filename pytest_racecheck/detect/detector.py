@@ -9,17 +9,36 @@ from typing import Final, cast
 
 from pytest_racecheck.core.record import RunRecord
 from pytest_racecheck.core.runner import Runner
-from pytest_racecheck.core.values import Failure, Level, Race, Trace
-from pytest_racecheck.detect import kinds
+from pytest_racecheck.core.values import Failure, Level, Race, Site, Trace
+from pytest_racecheck.detect import deadlocks, kinds, unordered
 from pytest_racecheck.detect.confirmation import Confirmation, Verdict
 from pytest_racecheck.detect.explanation import Explanation
+from pytest_racecheck.detect.lock_order import Circle, circles, holds_of, takes_several
 from pytest_racecheck.detect.order import Order
 from pytest_racecheck.detect.patterns import Key, Suspect, suspects
+from pytest_racecheck.detect.steering import Steered, order_of
+from pytest_racecheck.detect.torn import torn
 from pytest_racecheck.detect.wording import race_of, race_of_failure
 
-MOST_TRIES: Final = 4
+MOST_TRIES: Final = 3
 """So many instances of one suspect are tried before it counts as harmless."""
 
+
+LOOKS: Final = 16
+"""So many interleavings are looked at for what may go wrong in others, and one of so many after that."""
+
+PATIENCE: Final = 32
+"""After so many looks that have told nothing new there are half as many."""
+
+SELDOM: Final = 16
+"""But at least one of so many interleavings is looked at."""
+
+FREE: Final = 5000
+SHARE: Final = 0.15
+"""The runs that judge may have so many steps, and this share of all that are made."""
+
+MOST_TOLD: Final = 20
+"""So many races that fail nothing are told of one test."""
 
 EXPLAINED: Final = frozenset(
     {"assertion", "exception", "invariant", "thread-exception", "executor-exception", "deadlock"}
@@ -35,18 +54,24 @@ class RaceDetector:
         self._judged: set[int] = set()
         """Fingerprints: an interleaving that comes again tells nothing new."""
         self._tries: Counter[Key] = Counter()
+        self._met = self._looked = self._idle = 0
+        """How many different interleavings there were; how many of them were looked at; how many in a row told nothing."""
+        self._circles: set[tuple[Site, ...]] = set()
         self._settled: set[Key] = set()
         self._accused: dict[Key, Race] = {}
         self._races: dict[str, Race] = {}
 
     def examined(self, runner: Runner, trace: Trace) -> Trace:
         """See `Detector`."""
-        if trace.failures or trace.uncontrolled or trace.fingerprint in self._judged:
+        if trace.failures or trace.uncontrolled or not self._is_worth_a_look(runner, trace):
             return trace
-        self._judged.add(trace.fingerprint)
+        record = runner.record
+        foreseen = self._foreseen(record) if self._looked <= LOOKS or self._looked % LOOKS == 0 else []
         learned = False
-        for suspect in self._new(runner.record):
-            verdict, has_learned = self._judged_suspect(runner, trace, suspect)
+        found = self._new(record)
+        self._idle = 0 if found else self._idle + 1
+        for suspect in found if runner.judging_steps <= FREE + runner.all_steps * SHARE else ():
+            verdict, has_learned = self._judged_suspect(runner, trace, record, suspect)
             learned = learned or has_learned
             failures = self._settle(suspect.key, verdict)
             if failures and verdict.racy is not None:
@@ -54,22 +79,74 @@ class RaceDetector:
                 return replace(verdict.racy.trace, failures=failures, learned=True)
             if verdict.failing is not None:
                 return replace(verdict.failing, learned=True)
+        for circle in foreseen:
+            caught = self._steered_into(runner, record, circle)
+            if caught.failures:
+                return replace(caught, learned=True)
+            learned = learned or caught.learned
         return replace(trace, learned=True) if learned else trace
+
+    def _is_worth_a_look(self, runner: Runner, trace: Trace) -> bool:
+        """Whether this is an interleaving that may tell something new.
+
+        When many in a row have told nothing it is ever fewer of them; but where each stands for a class, it is all.
+        """
+        if trace.fingerprint in self._judged:
+            return False
+        self._judged.add(trace.fingerprint)
+        self._met += 1
+        every = 1 if runner.is_followed else min(1 << self._idle // PATIENCE, SELDOM)
+        if self._met % every:
+            return False
+        self._looked += 1
+        return True
+
+    def _foreseen(self, record: RunRecord) -> list[Circle]:
+        """Note what nothing orders; return the circles of locks that are new."""
+        if self._levels["unordered"] != "ignore":
+            for one, other in unordered.unordered(record):
+                self._tell(unordered.race_of(record, one, other))
+        if self._levels["lock-order"] == "ignore" or not takes_several(record):
+            return []
+        found = [circle for circle in circles(record) if circle.key not in self._circles]
+        self._circles.update(circle.key for circle in found)
+        return found
+
+    def _steered_into(self, runner: Runner, record: RunRecord, circle: Circle) -> Trace:
+        """Run what leads into a deadlock; if it does not, it stays information."""
+        order, holds = order_of(record), holds_of(record, circle)
+        trace = runner.run(Steered(order, holds))
+        if not trace.failures:
+            self._tell(deadlocks.foreseen(record, circle))
+        return trace
+
+    def _tell(self, race: Race) -> None:
+        """Keep a race that fails nothing."""
+        level = self._levels[race.kind]
+        if race.confirmed or level != "error":
+            race = replace(race, level=cast("Level", level))
+        if race.level != "ignore" and len(self._races) < MOST_TOLD:
+            self._races.setdefault(f"{race.kind} {race.key}", race)
 
     def _new(self, record: RunRecord) -> list[Suspect]:
         """What is not known yet to be harmless, and may come in another order."""
-        found = [suspect for suspect in suspects(record) if suspect.key not in self._settled]
+        found = [suspect for suspect in self._suspects(record) if suspect.key not in self._settled]
         if not found:
             return found
         order = Order(record)
         return [each for each in found if not _is_handed_over(order, each)]
 
-    def _judged_suspect(self, runner: Runner, trace: Trace, suspect: Suspect) -> tuple[Verdict, bool]:
+    def _suspects(self, record: RunRecord) -> list[Suspect]:
+        both = self._levels["torn-invariant"] != "ignore"
+        return [*suspects(record), *(torn(record) if both else ())]
+
+    def _judged_suspect(
+        self, runner: Runner, trace: Trace, record: RunRecord, suspect: Suspect
+    ) -> tuple[Verdict, bool]:
         """What becomes of it, and whether the runs that it took have taught anything.
 
         If they have, there are further steps now, and the orders that were compared were not what they seemed.
         """
-        record = runner.record
         learned = False
         while True:
             confirmation = Confirmation(runner, record, suspect)
@@ -79,7 +156,7 @@ class RaceDetector:
             learned = True
             runner.follow(trace.schedule)
             record = runner.record
-            again = next((each for each in suspects(record) if each.key == suspect.key), None)
+            again = next((each for each in self._suspects(record) if each.key == suspect.key), None)
             if again is None:
                 return Verdict("unrepeatable"), learned
             suspect = again
@@ -90,6 +167,12 @@ class RaceDetector:
         known = self._of(failure)
         if known or failure.kind not in EXPLAINED or trace.uncontrolled:
             return tuple(known)
+        if failure.kind == "deadlock":
+            stopped = runner.run(Steered(order_of(runner.record)))
+            circle = deadlocks.met(runner.record, stopped, failure)
+            if circle is not None:
+                return (circle,)
+            runner.follow(trace.schedule)
         explained = Explanation(runner, runner.record, failure).find(trace.schedule)
         return () if explained is None else (race_of_failure(explained, failure),)
 
@@ -109,15 +192,10 @@ class RaceDetector:
             return ()
         self._settled.add(key)
         race = race_of(verdict, " ".join(site.key for site in key))
-        level = self._levels[race.kind]
-        if level == "error" and not race.confirmed:
-            level = "warn"
-        race = replace(race, level=cast("Level", level))
-        if level == "error":
+        if self._levels[race.kind] == "error" and race.confirmed:
             self._accused[key] = race
             return (failure_of(race),)
-        if level != "ignore":
-            self._races.setdefault(race.key, race)
+        self._tell(race if race.confirmed else replace(race, level="warn"))
         return ()
 
     def _recognised(self, runner: Runner) -> tuple[Failure, ...]:
@@ -125,7 +203,7 @@ class RaceDetector:
         if not self._accused:
             return ()
         record = runner.record
-        keys = [suspect.key for suspect in suspects(record)]
+        keys = [suspect.key for suspect in self._suspects(record)]
         return tuple(failure_of(self._accused[key]) for key in keys if key in self._accused)
 
 

@@ -20,8 +20,8 @@ class Locks:
 
     def __init__(self, record: RunRecord) -> None:
         self._record = record
-        self._holders: dict[int, tuple[int, int]] = {}
-        """Lock -> the task that has it, and since when."""
+        self.holders: dict[int, tuple[int, int]] = {}
+        """Lock -> the task that has it at the end, and since when."""
         self._held: list[tuple[Held, ...]] = []
         beside = iter(record.beside)
         following = next(beside, None)
@@ -31,6 +31,8 @@ class Locks:
                 following = next(beside, None)
             self._note(task, operation.kind, operation.target, index)
             self._held.append(self._of(task))
+        for _, task, kind, lock in ([following] if following is not None else []) + list(beside):
+            self._note(task, kind, lock, len(record.path))
 
     def at(self, index: int) -> tuple[Held, ...]:
         """What the task of a step held when it was done, the oldest first."""
@@ -43,11 +45,11 @@ class Locks:
 
     def _note(self, task: int, kind: str, lock: int, index: int) -> None:
         if kind == "acquire":
-            self._holders.setdefault(lock, (task, index))
-            if self._holders[lock][0] != task:
-                self._holders[lock] = (task, index)
-        elif kind == "release" or (kind == "give-up" and self._holders.get(lock) == (task, index)):
-            self._holders.pop(lock, None)
+            self.holders.setdefault(lock, (task, index))
+            if self.holders[lock][0] != task:
+                self.holders[lock] = (task, index)
+        elif kind == "release" or (kind == "give-up" and self.holders.get(lock) == (task, index)):
+            self.holders.pop(lock, None)
 
     def _of(self, task: int) -> tuple[Held, ...]:
-        return tuple([Held(lock, since) for lock, (holder, since) in self._holders.items() if holder == task])
+        return tuple([Held(lock, since) for lock, (holder, since) in self.holders.items() if holder == task])

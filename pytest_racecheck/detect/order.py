@@ -1,44 +1,41 @@
-"""What must come before what in every run: tasks that start others, wait for their end, hand something over.
+"""What comes before what: tasks that start others, wait for their end, hand something over, and, if asked, take locks.
 
-Locks are no order: whoever comes first takes them. A semaphore may be one or the other, and counts as a lock.
+Locks are no order that is the same in every run: whoever comes first takes them. A semaphore may be there for one or
+for the other, and counts as a lock.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from typing import Final
 
 from pytest_racecheck.core.clocks import Clock, join
 from pytest_racecheck.core.record import RunRecord
 from pytest_racecheck.core.values import Operation
 
-_GIVES = frozenset({"give", "both", "put"})
-_TAKES = frozenset({"take", "both"})
+_GIVES: Final = frozenset({"give", "both", "put"})
+_TAKES: Final = frozenset({"take", "both"})
 
 
-class Order:
-    """The order of the steps of a run. With ``locks`` a critical section comes after those before it.
+class HappensBefore:
+    """Goes through the steps of a run, and knows at each what comes before it.
 
-    Vector clocks: Lamport, "Time, clocks, and the ordering of events" (CACM 1978); Mattern (1989). What is put into a
-    queue carries the clock of who puts it to whoever gets it, and to nobody else.
+    Vector clocks: Lamport, "Time, clocks, and the ordering of events in a distributed system" (CACM 1978), and Mattern,
+    "Virtual time and global states of distributed systems" (1989). What is put into a queue carries the clock of who
+    puts it to whoever gets it, and to nobody else.
     """
 
-    def __init__(self, record: RunRecord, *, locks: bool = False) -> None:
+    def __init__(self, record: RunRecord, *, locks: bool) -> None:
         self._record = record
         self._locks = locks
         self._clocks: list[Clock] = [{} for _ in record.tasks]
         self._given: dict[int, Clock] = {}
         self._items: dict[int, deque[Clock]] = {}
         self._number = {task: number for number, task in enumerate(record.tasks)}
-        self.steps: list[Clock] = []
-        """For each step, what comes before it; itself included."""
-        self._run()
 
-    def before(self, one: int, other: int) -> bool:
-        """Whether a step comes before another in every run that goes alike up to there."""
-        task = self._record.tasks[self._record.path[one][0]]
-        return self.steps[other].get(task, 0) >= self.steps[one][task]
-
-    def _run(self) -> None:
+    def steps(self) -> Iterator[Clock]:
+        """For each step the clock of its task, which goes on changing: what comes before it, itself included."""
         record = self._record
         beside = iter(record.beside)
         following = next(beside, None)
@@ -58,7 +55,7 @@ class Order:
             name = record.tasks[task]
             clock[name] = clock.get(name, 0) + 1
             self._pass_on(clock, operation)
-            self.steps.append(dict(clock))
+            yield clock
 
     def _begin(self, child: int) -> None:
         parent = self._record.tasks[child].rpartition(".")[0]
@@ -108,3 +105,16 @@ class Order:
 
     def _give(self, clock: Clock, target: int) -> None:
         join(self._given.setdefault(target, {}), clock)
+
+
+class Order:
+    """Which steps of a run come before which in every run that goes alike: locks count for nothing."""
+
+    def __init__(self, record: RunRecord) -> None:
+        self._record = record
+        self._steps = [dict(clock) for clock in HappensBefore(record, locks=False).steps()]
+
+    def before(self, one: int, other: int) -> bool:
+        """Whether one step comes before the other."""
+        task = self._record.tasks[self._record.path[one][0]]
+        return self._steps[other].get(task, 0) >= self._steps[one][task]

@@ -7,7 +7,7 @@ ones in which a task acts on what it has read. Whether it matters is not decided
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from typing import Final, Literal, NamedTuple
 
 from pytest_racecheck.core.record import RunRecord
@@ -17,9 +17,9 @@ from pytest_racecheck.detect.roles import Role, role_of
 MOST_READS: Final = 32
 """So many reads of one task are remembered for each object."""
 
-Shape = Literal["stale-write", "iteration"]
+Shape = Literal["stale-write", "stale-decision", "iteration", "torn"]
 Parts = tuple[Hashable, ...]
-Key = tuple[Site, Site, Site]
+Key = tuple[Site, ...]
 
 
 class Suspect(NamedTuple):
@@ -35,6 +35,8 @@ class Suspect(NamedTuple):
 
     key: Key
     """The places in the code."""
+    begins: int | None = None
+    """Where what the other task does begins, if that is more than one step."""
 
 
 def suspects(record: RunRecord) -> list[Suspect]:
@@ -95,70 +97,82 @@ class _Target:
     def __init__(self, record: RunRecord, target: int) -> None:
         self._record = record
         self._target = target
-        self._reads: dict[int, list[tuple[int, Parts]]] = {}
-        """By task: what it has read since it last changed the same."""
-        self._writes: list[tuple[int, int, Parts]] = []
-        """Index, task, parts."""
-        self._fetches: dict[int, tuple[int, Parts]] = {}
-        """By task: where it last fetched an item of the object, and what of it that reads."""
+        self._reads: dict[int, list[int]] = {}
+        """By task: the steps at which it has read what it has not changed since."""
+        self._writes: list[int] = []
+        self._fetches: dict[int, int] = {}
+        """By task: where it last fetched an item of the object."""
 
-    def scan(self, indices: list[int]) -> Iterator[Suspect]:
-        """Look at the accesses in their order."""
-        path, operations = self._record.path, self._record.operations
+    def scan(self, indices: list[int]) -> list[Suspect]:
+        """Look at the accesses in their order. Most are no more than noted: this is done for every run."""
+        path, operations, reads, writes = self._record.path, self._record.operations, self._reads, self._writes
+        found: list[Suspect] = []
+        latest, latest_task, latest_other = -1, -1, -1
         for index in indices:
             task, site = path[index]
-            operation = operations[index]
-            parts = parts_of(operation, self._target)
-            if operation.kind == "read":
-                if self._writes:
-                    yield from self._read(index, task, site, parts)
-                self._note_read(index, task, site, parts)
-            else:
-                reads = self._reads.get(task)
-                if reads:
-                    if self._writes:
-                        yield from self._stale(index, task, parts, reads)
-                    reads[:] = [read for read in reads if not conflict(read[1], parts)]
-                self._writes.append((index, task, parts))
-                if operation.kind == "update" and role_of(site) is not Role.NOTHING:
-                    self._reads.setdefault(task, []).append((index, parts))
+            own = reads.get(task)
+            if own is None:
+                own = reads[task] = []
+            kind = operations[index].kind
+            if kind == "read":
+                if site.action == "advance" or site.action == "iterate":  # noqa: PLR1714  (twice as fast)
+                    found += self._fetched(index, task, site)
+                if own and own[-1] > latest and operations[own[-1]] == operations[index]:
+                    own[-1] = index  # it waits in a loop
+                else:
+                    own.append(index)
+                continue
+            foreign = latest if latest_task != task else latest_other
+            if own:
+                if foreign > own[0]:
+                    found += self._stale(index, task, own)
+                self._forget(own, index)
+            if latest_task != task:
+                latest_other = latest
+            latest, latest_task = index, task
+            writes.append(index)
+            if kind == "update" and role_of(site) is not Role.NOTHING:
+                own.append(index)
+        return found
 
-    def _note_read(self, index: int, task: int, site: Site, parts: Parts) -> None:
-        reads = self._reads.setdefault(task, [])
-        reads.append((index, parts))
-        if len(reads) > 2 * MOST_READS:
-            del reads[1:MOST_READS]
-        if site.action == "advance":
-            self._fetches[task] = (index, parts)
-        elif site.action == "iterate":
-            self._fetches.pop(task, None)
+    def _forget(self, own: list[int], index: int) -> None:
+        """What a task has read before it changed the same says nothing any more."""
+        parts = self._parts(index)
+        own[:] = [read for read in own[-MOST_READS:] if not conflict(self._parts(read), parts)]
 
-    def _read(self, index: int, task: int, site: Site, parts: Parts) -> Iterator[Suspect]:
+    def _parts(self, index: int) -> Parts:
+        return parts_of(self._record.operations[index], self._target)
+
+    def _fetched(self, index: int, task: int, site: Site) -> list[Suspect]:
         """The next item is fetched of what somebody else has changed since the one before."""
-        fetch = self._fetches.get(task) if site.action == "advance" else None
-        if fetch is None or self._record.path[fetch[0]][1] is not site:
-            return
-        foreign = self._last_foreign(task, fetch[0], fetch[1])
-        if foreign is not None:
-            yield self._suspect("iteration", fetch[0], foreign, index)
+        fetch = self._fetches.pop(task, None)
+        if site.action == "iterate":
+            return []
+        self._fetches[task] = index
+        if fetch is None or self._record.path[fetch][1] is not site:
+            return []
+        foreign = self._last_foreign(task, fetch, self._parts(fetch))
+        return [] if foreign is None else [self._suspect("iteration", fetch, foreign, index)]
 
-    def _stale(self, index: int, task: int, parts: Parts, reads: list[tuple[int, Parts]]) -> Iterator[Suspect]:
+    def _stale(self, index: int, task: int, own: list[int]) -> list[Suspect]:
         """Something is written of what somebody else has changed since it was last looked at."""
-        relevant = [read for read in reads if conflict(read[1], parts)]
+        parts = self._parts(index)
+        relevant = [read for read in own if conflict(self._parts(read), parts)]
         if not relevant:
-            return
-        foreign = self._last_foreign(task, relevant[0][0], tuple(part for _, each in relevant for part in each))
+            return []
+        foreign = self._last_foreign(task, relevant[0], tuple(part for read in relevant for part in self._parts(read)))
         if foreign is None:
-            return
-        before = [read for read, _ in relevant if read < foreign]
-        after = [read for read, _ in relevant if read > foreign]
+            return []
+        before = [read for read in relevant if read < foreign]
+        after = [read for read in relevant if read > foreign]
         if not after:
-            yield self._suspect("stale-write", before[-1], foreign, index)
-        elif all(self._role(read) is Role.VALUE for read in after):
+            return [self._suspect("stale-write", before[-1], foreign, index)]
+        if all(self._role(read) is Role.VALUE for read in after):
             # It has worked with the new value since, but what it does was decided by the old one.
             decision = next((read for read in reversed(before) if self._role(read) is not Role.VALUE), None)
             if decision is not None:
-                yield self._suspect("stale-write", decision, foreign, index)
+                return [self._suspect("stale-decision", decision, foreign, index)]
+        return []
 
     def _suspect(self, shape: Shape, first: int, foreign: int, last: int) -> Suspect:
         path = self._record.path
@@ -168,9 +182,9 @@ class _Target:
         return role_of(self._record.path[index][1])
 
     def _last_foreign(self, task: int, since: int, parts: Parts) -> int | None:
-        for index, other, changed in reversed(self._writes):
+        for index in reversed(self._writes):
             if index < since:
                 return None
-            if other != task and conflict(changed, parts):
+            if self._record.path[index][0] != task and conflict(self._parts(index), parts):
                 return index
         return None

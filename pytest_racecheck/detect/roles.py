@@ -14,6 +14,10 @@ DEPTH: Final = 3
 """So many variables in a row are followed."""
 
 
+LONGEST: Final = 60
+"""So long may the name of a lock be."""
+
+
 class Role(Enum):
     """What becomes of a value."""
 
@@ -29,6 +33,8 @@ class _Source:
     def __init__(self, filename: str) -> None:
         self.parents: dict[ast.AST, ast.AST] = {}
         self.at: dict[tuple[int, int], list[ast.expr]] = {}
+        self.blocks: dict[int, ast.With | ast.AsyncWith] = {}
+        """By the line that they begin on, and that of each thing that they enter."""
         try:
             tree = ast.parse("".join(linecache.getlines(filename)))
         except (SyntaxError, ValueError, RecursionError):
@@ -36,6 +42,10 @@ class _Source:
         for node in ast.walk(tree):
             for child in ast.iter_child_nodes(node):
                 self.parents[child] = node
+            if isinstance(node, ast.With | ast.AsyncWith):
+                self.blocks.update(
+                    dict.fromkeys([node.lineno, *[item.context_expr.lineno for item in node.items]], node)
+                )
             if isinstance(node, ast.expr):
                 self.at.setdefault((node.lineno, node.col_offset), []).append(node)
 
@@ -187,3 +197,38 @@ def _asks(parent: ast.AST) -> bool:
     return isinstance(parent, ast.Compare | ast.BoolOp) or (
         isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Not)
     )
+
+
+def lock_at(site: Site) -> str:
+    """What the source calls the lock that is taken at a site."""
+    source = _source(site.filename)
+    node: ast.AST | None = source.node_of(site)
+    block = source.blocks.get(site.line)
+    if site.action == "enter" and block is not None:
+        entered = [item.context_expr for item in block.items]
+        if node not in entered:
+            names = [_short(each) for each in entered]
+            return names[0] if len(names) == 1 else f"one of {', '.join(names)}"
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        node = node.func.value
+    return "a lock" if node is None else _short(node)
+
+
+def name_at(site: Site) -> str:
+    """What the source calls the thing that is accessed at a site."""
+    node: ast.AST | None = _source(site.filename).node_of(site)
+    while isinstance(node, ast.Call):
+        if isinstance(node.func, ast.Attribute):
+            node = node.func.value
+        elif node.args:
+            node = node.args[0]
+        else:
+            break
+    if isinstance(node, ast.Compare):
+        node = node.comparators[-1]
+    return site.name or "something" if node is None else _short(node, site.name or "something")
+
+
+def _short(node: ast.AST, otherwise: str = "a lock") -> str:
+    text = ast.unparse(node)
+    return text if len(text) <= LONGEST else otherwise

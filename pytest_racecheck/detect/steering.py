@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Final, NamedTuple
 
+from pytest_racecheck.core.livelock import HARMLESS
 from pytest_racecheck.core.observation import Spot, Spots
 from pytest_racecheck.core.record import RunRecord
-from pytest_racecheck.core.values import Choice, TaskId, Trace
+from pytest_racecheck.core.values import Choice, Operation, TaskId, Trace
 
 STAYS: Final = 0.6
 """How probable it is that a task goes on where there is no order."""
+
+
+MOST_LOOKS: Final = 100
+"""So often in a row may a task look at something, or take a lock, before it counts as waiting in a loop."""
 
 
 class Point(NamedTuple):
@@ -87,6 +92,8 @@ class Steered:
         for place, task in enumerate(self._order):
             self._places.setdefault(task, deque()).append(place)
         self._waiting = list(self._holds)
+        self._last = ""
+        self._looks = 0
         self._over: set[Hold] = set()
         self._done: Counter[tuple[TaskId, str]] = Counter()
         self.spots.clear()
@@ -95,21 +102,35 @@ class Steered:
 
     def choose(self, choice: Choice) -> TaskId:
         """See `Strategy`."""
-        places = dict(zip(choice.enabled, [operation.site.key for operation in choice.operations], strict=True))
+        operations = dict(zip(choice.enabled, choice.operations, strict=True))
         self._release(choice.enabled)
-        able = [task for task in choice.enabled if not self._is_held(task, places[task])]
+        able = [task for task in choice.enabled if not self._is_held(task, operations[task].site.key)]
         if not able:
-            self.broken = True
-            self._waiting.clear()
-            able = list(choice.enabled)
+            able = self._give_up(choice.enabled)
         task = self._next(able, choice)
-        place = places[task]
+        if self._waits_in_a_loop(task, operations[task]):
+            others = [each for each in able if each != task] or self._give_up(choice.enabled)
+            task = next((each for each in others if each != task), task)
+        place = operations[task].site.key
         if place != "start":
             self._note(task, place)
         return task
 
     def end_run(self, trace: Trace) -> None:
         """See `Strategy`."""
+
+    def _give_up(self, enabled: Sequence[TaskId]) -> list[TaskId]:
+        """Nobody else can move: drop the holds."""
+        self.broken = True
+        self._waiting.clear()
+        return list(enabled)
+
+    def _waits_in_a_loop(self, task: TaskId, operation: Operation) -> bool:
+        """Whether a task looks and looks, and changes nothing: then it is somebody else's turn."""
+        looks = task == self._last and operation.kind in HARMLESS
+        self._looks = self._looks + 1 if looks else 0
+        self._last = task
+        return self._looks > MOST_LOOKS
 
     def _release(self, enabled: Sequence[TaskId]) -> None:
         """Drop the holds that are over; some wait until who was let go on can't."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from pytest_racecheck.core.observation import Observation, Seen
@@ -12,6 +13,9 @@ from pytest_racecheck.detect.naming import FIRST, FOREIGN, LAST
 
 MOST_DIFFERENCES: Final = 4
 """So many of the things in which outcomes differ are told."""
+
+LONGEST_OUTCOME: Final = 120
+"""So much is told of a thing that is written out in full."""
 
 LONGEST: Final = 40
 """So long may a value in a sentence be."""
@@ -106,7 +110,9 @@ def _iterating(_first: Seen, foreign: Seen, last: Seen) -> str:
 def _torn(first: Seen, foreign: Seen, last: Seen) -> str:
     one, other = first.side.task, foreign.side.task
     both = first.shown if first.shown == last.shown else f"{first.shown} and {last.shown}"
-    return f"torn invariant: task {other} looked at {both} while task {one} was between its two writes"
+    if foreign.side.kind == "read":
+        return f"torn invariant: task {other} looked at {both} while task {one} was between its two writes"
+    return f"torn invariant: task {one} looked at {both}, and in between task {other} wrote both"
 
 
 def _too_early(foreign: Seen, last: Seen) -> str:
@@ -133,14 +139,36 @@ _SENTENCES: Final = {
 def _outcomes(racy: Observation, others: tuple[Order, ...]) -> tuple[tuple[str, str], ...]:
     """What came of each order: only that in which the racy one differs from another."""
     differing = dict.fromkeys(name for other in others for name in racy.differences(other.observation))
-    names = [name for name in differing if name != "everything"][:MOST_DIFFERENCES]
-    told = [("so", _told(racy, names))]
-    for other in others:
-        entry = (other.name, _told(other.observation, names))
-        if entry not in told:
-            told.append(entry)
-    return tuple(told)
+    names = [name for name in differing if name != "everything"]
+    orders = [("so", racy), *[(other.name, other.observation) for other in others]]
+    for told in (_short_texts, _full_texts):
+        texts = [(order, told(observation)) for order, observation in orders]
+        shown = [name for name in names if len({each.get(name) for _, each in texts}) > 1][:MOST_DIFFERENCES]
+        if shown:
+            return tuple(dict.fromkeys((order, _told(each, shown)) for order, each in texts))
+    return ()
 
 
-def _told(observation: Observation, names: list[str]) -> str:
-    return ", ".join([each.text for each in observation.left if each.name in names and each.text])
+def _told(texts: dict[str, str], names: list[str]) -> str:
+    return ", ".join(dict.fromkeys([texts[name] for name in names if texts.get(name)]))
+
+
+def _short_texts(observation: Observation) -> dict[str, str]:
+    """What is left, by name; several of one name are told together."""
+    return _by_name((each.name, each.text) for each in observation.left)
+
+
+def _full_texts(observation: Observation) -> dict[str, str]:
+    """The same where the short texts don't show what differs: which objects they are, and what is in them."""
+    return _by_name((each.name, f"{each.name} = {_cut(each.canonical)}") for each in observation.left)
+
+
+def _by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for name, text in pairs:
+        found.setdefault(name, []).append(text)
+    return {name: ", ".join(texts) for name, texts in found.items()}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_OUTCOME else f"{text[: LONGEST_OUTCOME - 3]}..."

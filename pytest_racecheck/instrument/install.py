@@ -113,13 +113,13 @@ class Rewriting:
         """See `Instrument`."""
         if self._controller is None:
             raise RuntimeError("nothing is installed")
-        return Recording(self._controller, attributes.ATTRIBUTES)
+        return Recording(self._controller)
 
     def observer(self, spots: Spots) -> Observing:
         """See `Instrument`."""
         if self._controller is None:
             raise RuntimeError("nothing is installed")
-        return Observing(self._controller, attributes.ATTRIBUTES, spots)
+        return Observing(self._controller, spots)
 
     def instrumented(self) -> int:
         """See `Instrument`."""

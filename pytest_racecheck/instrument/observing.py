@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
-from types import CellType, FrameType, ModuleType
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
+from types import CellType, FrameType, FunctionType, MethodType
 from typing import Any, Final, NamedTuple
 
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.observation import Left, Seen, Spots
 from pytest_racecheck.core.ours import is_ours
-from pytest_racecheck.core.values import Kind, Side, Site
+from pytest_racecheck.core.task import Task
+from pytest_racecheck.core.values import Event, Kind, Operation, Side, Site
 from pytest_racecheck.instrument.attributes import module_dict
 from pytest_racecheck.instrument.canonical import Canonical
 from pytest_racecheck.instrument.classify import DELETED, FIELDS, dict_of, found_on, name_of
-from pytest_racecheck.instrument.recording import NOTHING, Recording, text_of
+from pytest_racecheck.instrument.names import attribute_name, container_name, item_name
+from pytest_racecheck.instrument.recording import NOTHING, item_of, peek, text_of
 from pytest_racecheck.instrument.sharing import Place
 from pytest_racecheck.instrument.state import STATE
 from pytest_racecheck.instrument.synchronisation import HOLDERS
@@ -30,112 +33,228 @@ class _Touched(NamedTuple):
     """``global``, ``cell``, ``attribute`` or ``items``."""
     owner: Any
     part: Any
-    name: str
-    shown: str
+    site: Site
+
+    @property
+    def name(self) -> str:
+        """What to call it, the same in every run."""
+        if self.what == "items":
+            return name_of(type(self.owner))
+        if self.what == "cell":
+            return str(self.part)
+        if self.what == "global":
+            return f"{self.owner.get('__name__')}.{self.part}"
+        return f"{name_of(_class_of(self.owner))}.{self.part}"
+
+    @property
+    def shown(self) -> str:
+        """What to call it where people look at the source."""
+        if self.what == "items":
+            return _container(container_name(self.site))
+        return self.name if self.what == "attribute" else str(self.part)
 
 
-class Observing(Recording):
-    """A recorder that also keeps what was touched, to tell at the end what is there."""
+class Observing:
+    """An `Observer`. It is told of everything that is touched and remembers only what; the rest is found at the end."""
 
-    def __init__(self, controller: Controller, attributes: Any, spots: Spots) -> None:
-        super().__init__(controller, attributes)
+    def __init__(self, controller: Controller, spots: Spots) -> None:
         self.seen: dict[str, Seen] = {}
+        self._controller = controller
         self._spots = spots
-        self._touched: dict[tuple[object, ...], _Touched] = {}
-        self._shared_places: set[tuple[object, ...]] = set()
-        """Touched where tasks are known to share what is touched; or variables that somebody has set."""
+        self._touched: dict[tuple[str, int, object], _Touched] = {}
+        self._last: _Touched
+        """What was touched last."""
         self._identities = Canonical()
 
-    def left(self, bodies: Sequence[Callable[[], object]]) -> tuple[Left, ...]:
-        """What is there now, when the run is over: what the bodies returned and hold, and what tasks have shared."""
-        results = [self.controller.results[task] for task in sorted(self.controller.results)]
-        values = [(each, *_value_of(each)) for key, each in self._touched.items() if key in self._shared_places]
-        known = [(each, value) for each, value, there in values if there]
-        missing = [Left(each.name, "<nothing>", "nothing") for each, _, there in values if not there]
-        shared = [Left(each.name, Canonical().text(value), f"{each.shown} = {text_of(value)}") for each, value in known]
-        everything = Left("everything", Canonical().text([results, list(bodies)]), "")
-        first = (
-            [Left("results", Canonical().text(results), f"results {text_of(results)}")]
-            if any(map(_is_told, results))
-            else []
-        )
-        return (*first, *sorted([*shared, *missing]), everything)
+    # -- what hooks tell ---------------------------------------------------------------------------------------
 
-    # -- inside ------------------------------------------------------------------------------------------------
+    def read_global(self, site: Site) -> None:
+        """A global variable was read."""
+        self._met("global", site.namespace, site.name, site)
+        if self._is_spot(site):
+            self._look(site, "read", site.name, (site.namespace or {}).get(site.name, NOTHING))
 
-    def _add(
+    def read_cell(self, site: Site, cell: CellType) -> None:
+        """A variable of an enclosing function was read."""
+        self._met("cell", cell, site.name, site)
+        if self._is_spot(site):
+            self._look(site, "read", site.name, _content(cell))
+
+    def write_variable(
+        self,
+        site: Site,
+        owner: Any,
+        target: int,
+        value: object,
+        part: Hashable = None,
+        also: tuple[Place, ...] = (),
+    ) -> None:
+        """A variable or an attribute was set."""
+        if type(owner) is CellType:
+            self._met("cell", owner, site.name, site, changed=True)
+        elif owner is site.namespace and owner is not None:
+            self._met("global", owner, site.name, site, changed=True)
+        else:
+            self._met_attribute(site, owner)
+        if self._is_spot(site):
+            with self._controller.unhooked():
+                is_variable = "attribute" not in site.action and "call" not in site.action
+                self._look(site, "write", site.name if is_variable else attribute_name(site), value)
+
+    def read_attribute(self, site: Site, obj: Any, target: int, part: Hashable, also: tuple[Place, ...] = ()) -> None:
+        """An attribute was read."""
+        self._met_attribute(site, obj)
+        if self._is_spot(site):
+            with self._controller.unhooked():
+                self._look(site, "read", attribute_name(site), peek(obj, site.name))
+
+    def read_key(self, site: Site, container: Any, key: Any, target: int, part: Hashable) -> None:
+        """An item was read, or an attribute of a module."""
+        if site.action == "read_attribute":
+            self._met("global", container, site.name, site)
+        else:
+            self._met("items", container, None, site)
+        if self._is_spot(site):
+            with self._controller.unhooked():
+                name = attribute_name(site) if site.action == "read_attribute" else item_name(site, text_of(key))
+                self._look(site, "read", name, item_of(container, key))
+
+    def write_key(
+        self,
+        site: Site,
+        container: Any,
+        key: Any,
+        value: object,
+        target: int,
+        part: Hashable,
+        also: tuple[Place, ...] = (),
+    ) -> None:
+        """An item was set."""
+        self._met("items", container, None, site)
+        if self._is_spot(site):
+            with self._controller.unhooked():
+                self._look(site, "write", item_name(site, text_of(key)), value)
+
+    def container(
         self,
         site: Site,
         kind: Kind,
-        location: object,
-        name: str,
-        value: str,
+        obj: Any,
+        target: int,
+        part: Hashable,
+        detail: str = "",
         also: tuple[Place, ...] = (),
-        owner: object = None,
-        raw: object = None,
     ) -> None:
-        super()._add(site, kind, location, name, value, also, owner, raw)
-        task = self.controller.running
-        if task is None or self.controller.ending or owner is None or type(location) is not tuple:
-            return
-        touched = _touched(site, owner, location[1], name)
-        target = id(touched.owner)
-        key = (touched.what, target, touched.part)
-        self._touched.setdefault(key, touched)
-        if site.shared or (kind != "read" and touched.what in ("global", "cell")):
-            self._shared_places.add(key)
-        spot = self._spots.get(task.id)
-        if spot is not None and spot.place == site.key and spot.label not in self.seen:
-            self.seen[spot.label] = Seen(
-                self._side(site, kind, name, value),
-                touched.shown if touched.what == "items" else touched.name,
-                touched.shown,
-                Canonical().text(raw) if raw is not NOTHING and raw is not DELETED else value,
-                self._identities.text(raw) if raw is not NOTHING and raw is not DELETED else value,
-            )
+        """A container was read or changed as a whole."""
+        self._met("items", obj, None, site)
+        if self._is_spot(site):
+            with self._controller.unhooked():
+                name = container_name(site) + (f".{detail}" if detail else "")
+                self._look(site, kind, name, NOTHING, text_of(obj) if kind == "read" else "", detail)
 
-    def _side(self, site: Site, kind: Kind, name: str, value: str) -> Side:
-        task = self.controller.running
+    def files(self, site: Site, kind: Kind, target: int, name: str) -> None:
+        """The file system was read or changed by a function."""
+
+    def synchronisation(self, site: Site, kind: Kind, obj: object, name: str) -> None:
+        """A lock was taken or released, a thread joined."""
+
+    def note(self, task: Task, operation: Operation, text: str) -> None:
+        """See `Recorder`."""
+
+    def preempted(self, task: Task) -> None:
+        """See `Recorder`."""
+
+    # -- what is asked at the end ------------------------------------------------------------------------------
+
+    def events(self) -> tuple[Event, ...]:
+        """See `Recorder`: nothing is written down."""
+        return ()
+
+    def initial_values(self) -> tuple[tuple[str, str], ...]:
+        """See `Recorder`."""
+        return ()
+
+    def left(self, bodies: Sequence[Callable[[], object]]) -> tuple[Left, ...]:
+        """See `Observer`: what bodies returned and hold, and what is at the places that tasks share."""
+        results = [self._controller.results[task] for task in sorted(self._controller.results)]
+        found: list[Left] = []
+        for each in self._touched.values():
+            value, is_there = _value_of(each)
+            text = f"{each.shown} = {text_of(value)}" if is_there else f"no {each.shown}"
+            found.append(Left(each.name, Canonical().text(value) if is_there else "", text))
+        held = [Left(name, Canonical().text(value), f"{name} = {text_of(value)}") for name, value in _held_by(bodies)]
+        everything = Left("everything", Canonical().text([results, list(bodies)]), "")
+        if any(result is not None for result in results):
+            held.append(Left("results", Canonical().text(results), f"results {text_of(results)}"))
+        return (*sorted(found), *held, everything)
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _met_attribute(self, site: Site, owner: Any) -> None:
+        namespace = owner if type(owner) is dict else module_dict(owner) if type(owner) is _MODULE else None
+        if namespace is not None:
+            self._met("global", namespace, site.name, site)
+        else:
+            self._met("attribute", owner, site.name, site)
+
+    def _met(self, what: str, owner: Any, part: Any, site: Site, *, changed: bool = False) -> None:
+        """A location was touched; it counts where tasks are known to share it, or if it is a variable that is set."""
+        self._last = _Touched(what, owner, part, site)
+        if site.shared or changed:
+            self._touched.setdefault((what, id(owner), part), self._last)
+
+    def _is_spot(self, site: Site) -> bool:
+        """Whether the running task is at a step of interest."""
+        task = self._controller.running
+        spot = self._spots.get(task.id) if task is not None else None
+        return spot is not None and spot.place == site.key and spot.label not in self.seen
+
+    def _look(self, site: Site, kind: Kind, name: str, raw: object, text: str = "", detail: str = "") -> None:
+        """Keep what is to be known of the step of interest."""
+        task = self._controller.running
         if task is None:
-            raise RuntimeError("nobody moves")
-        held = HOLDERS.held_by(task)
-        return Side(
+            return
+        known = raw is not NOTHING and raw is not DELETED
+        text = text or ("" if raw is NOTHING else text_of(raw))
+        side = Side(
             task=task.id,
             kind=kind,
             filename=site.filename,
             line=site.line,
             function=site.qualname,
             name=name,
-            value=value,
+            value=text,
             stack=_stack(sys._getframe(1)),
-            locks=tuple([holder.name for holder in held]),
+            locks=tuple([holder.name for holder in HOLDERS.held_by(task)]),
             started=task.spawned_at,
+        )
+        self.seen[self._spots[task.id].label] = Seen(
+            side,
+            self._last.name if self._last.what != "items" else self._last.shown,
+            self._last.shown,
+            Canonical().text(raw) if known else detail or text,
+            self._identities.text(raw) if known else detail or text,
         )
 
 
-def _is_told(result: object) -> bool:
-    return result is not None
+_MODULE: Final = type(re)
 
 
-def _touched(site: Site, owner: Any, part: Any, name: str) -> _Touched:
-    """What to call a location, so that it is called the same in every run."""
+def _class_of(owner: Any) -> type:
     kind = type(owner)
-    if kind is CellType:
-        return _Touched("cell", owner, part, f"{part}", site.name)
-    if owner is site.namespace and "global" in site.action:
-        return _Touched("global", owner, part, f"{site.module}.{part}", site.name)
-    if kind is ModuleType or (kind is dict and "attribute" in site.action):
-        namespace = owner if kind is dict else module_dict(owner)
-        return _Touched("global", namespace, site.name, f"{namespace.get('__name__')}.{site.name}", name)
-    if "attribute" in site.action or ("call" in site.action and site.name and part == site.name):
-        cls = owner if issubclass(kind, type) else kind
-        return _Touched("attribute", owner, site.name, f"{name_of(cls)}.{site.name}", f"{name_of(cls)}.{site.name}")
-    return _Touched("items", owner, None, name_of(kind), _container(name))
+    return owner if issubclass(kind, type) else kind
 
 
 def _container(name: str) -> str:
     """``self.items`` of ``self.items[0]`` and ``self.items.append(1)``."""
     return re.sub(r"(\[[^\[\]]*\]|\.\w+\(.*\))$", "", name)
+
+
+def _content(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return NOTHING
 
 
 def _value_of(touched: _Touched) -> tuple[Any, bool]:
@@ -147,10 +266,7 @@ def _value_of(touched: _Touched) -> tuple[Any, bool]:
     elif touched.what == "global":
         value = owner.get(part, NOTHING)
     elif touched.what == "cell":
-        try:
-            value = owner.cell_contents
-        except ValueError:
-            pass
+        value = _content(owner)
     elif issubclass(type(owner), type):
         value = found_on(owner, part)[1]
     else:
@@ -160,8 +276,25 @@ def _value_of(touched: _Touched) -> tuple[Any, bool]:
             try:
                 value = member.__get__(owner, type(owner))
             except AttributeError:
-                pass
+                value = NOTHING
     return value, value is not NOTHING
+
+
+def _held_by(bodies: Sequence[Any]) -> list[tuple[str, Any]]:
+    """The variables that bodies share with others, and their arguments: each once, by name."""
+    found: dict[tuple[str, int], Any] = {}
+    for each in bodies:
+        body = each
+        if type(body) is partial:
+            found.update({(name, id(value)): value for name, value in body.keywords.items()})
+            body = body.func
+        function = body.__func__ if type(body) is MethodType else body
+        if type(function) is FunctionType:
+            for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+                value = _content(cell)
+                if value is not NOTHING:
+                    found[name, id(value)] = value
+    return [(name, value) for (name, _), value in found.items()]
 
 
 def _stack(frame: FrameType | None) -> tuple[str, ...]:

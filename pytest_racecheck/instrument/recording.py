@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.task import Task
 from pytest_racecheck.core.values import WHOLE, Event, Kind, Operation, Site, TaskId
+from pytest_racecheck.instrument.attributes import ATTRIBUTES
 from pytest_racecheck.instrument.classify import DELETED, FIELDS, SIMPLE, Home, dict_of, found_on, name_of
 from pytest_racecheck.instrument.names import attribute_name, container_name, item_name
 from pytest_racecheck.instrument.sharing import Place
@@ -47,9 +48,8 @@ def _unhooked(method: Method) -> Method:
 class Recording:
     """Events in the order in which they happened; whether a location was shared is known only at the end."""
 
-    def __init__(self, controller: Controller, attributes: Any) -> None:
+    def __init__(self, controller: Controller) -> None:
         self.controller = controller
-        self._attributes = attributes
         self._events: list[tuple[Event, object]] = []
         self._tasks: dict[object, set[TaskId]] = {}
         self._written: set[object] = set()
@@ -95,17 +95,12 @@ class Recording:
         self, site: Site, obj: object, target: int, part: Hashable, also: tuple[Place, ...] = ()
     ) -> None:
         """An attribute was read."""
-        self._read(site, (target, part), attribute_name(site), self._peek(obj, site.name), also, obj)
+        self._read(site, (target, part), attribute_name(site), peek(obj, site.name), also, obj)
 
     @_unhooked
     def read_key(self, site: Site, container: Any, key: Any, target: int, part: Hashable) -> None:
         """An item was read, or an attribute of a module."""
-        value = NOTHING
-        if (type(container) is dict or type(container) is list) and id(type(key)) in SIMPLE:
-            try:
-                value = container[key]
-            except (LookupError, TypeError):
-                value = NOTHING
+        value = item_of(container, key)
         name = attribute_name(site) if site.action == "read_attribute" else item_name(site, text_of(key))
         self._read(site, (target, part), name, value, owner=container)
 
@@ -182,23 +177,6 @@ class Recording:
             return any(map(STATE.sharing.is_shared, location))
         return len(self._tasks.get(location, ())) > 1
 
-    def _peek(self, obj: Any, name: str) -> object:
-        """The value of an attribute, without running any code of the user's."""
-        kind = type(obj)
-        if issubclass(kind, type):
-            owner, value = found_on(obj, name)
-            return NOTHING if owner is None else value
-        own = (dict_of(obj) or {}).get(name, NOTHING)
-        owner, value = found_on(kind, name)
-        if own is not NOTHING or owner is None:
-            return own
-        if id(type(value)) in FIELDS:
-            try:
-                return value.__get__(obj, kind)
-            except AttributeError:
-                return NOTHING
-        return value if self._attributes.home(kind, name)[1] is Home.CLASS else NOTHING
-
     def _read(
         self,
         site: Site,
@@ -259,6 +237,34 @@ class Recording:
             filename, line, function = place or (site.filename, site.line, site.qualname)
             event = Event(task.id, kind, filename, line, function, name, value, shared=False, note=note)
             self._events.append((event, location))
+
+
+def item_of(container: Any, key: Any) -> object:
+    """What is at a key, where that can be found out without running any code of the user's."""
+    if (type(container) is dict or type(container) is list) and id(type(key)) in SIMPLE:
+        try:
+            return container[key]
+        except (LookupError, TypeError):
+            pass
+    return NOTHING
+
+
+def peek(obj: Any, name: str) -> object:
+    """The value of an attribute, without running any code of the user's."""
+    kind = type(obj)
+    if issubclass(kind, type):
+        owner, value = found_on(obj, name)
+        return NOTHING if owner is None else value
+    own = (dict_of(obj) or {}).get(name, NOTHING)
+    owner, value = found_on(kind, name)
+    if own is not NOTHING or owner is None:
+        return own
+    if id(type(value)) in FIELDS:
+        try:
+            return value.__get__(obj, kind)
+        except AttributeError:
+            return NOTHING
+    return value if ATTRIBUTES.home(kind, name)[1] is Home.CLASS else NOTHING
 
 
 def text_of(value: Any, depth: int = DEPTH) -> str:
