@@ -125,9 +125,12 @@ class NoneYet:
 
 
 class Patterns:
-    """Names of modules, as glob patterns; one or several."""
+    """Names, as glob patterns; one or several."""
 
-    right = "the name of a module or a package, a glob pattern of such names, or a sequence of them"
+    def __init__(
+        self, right: str = "the name of a module or a package, a glob pattern of such names, or a sequence of them"
+    ) -> None:
+        self.right = right
 
     def from_text(self, text: str) -> object:
         """One a line, or separated by commas."""
@@ -314,6 +317,16 @@ OPTIONS: Final = (
         "What becomes of races that no assertion noticed: the test fails, a warning, a line with -v, nothing",
         metavar="LEVEL",
         default_text=", ".join(f"{name}={kind.level}" for name, kind in KINDS.items()),
+    ),
+    Option(
+        "benign",
+        Patterns(
+            "the name of what races (Cache.hits) or of a function, as a glob, after a kind and a colon if it is "
+            "said of that kind only, or a sequence of such names"
+        ),
+        (),
+        "Races that are meant to be so, and of which nothing is said",
+        metavar="PATTERN",
     ),
     Option(
         "granularity",

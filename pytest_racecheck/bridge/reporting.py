@@ -5,12 +5,15 @@ Entries are JSON values: under xdist they travel from a worker to the process th
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from pytest_racecheck.bridge.defaults import DEFAULTS
+from pytest_racecheck.bridge.warning import RacecheckWarning
 from pytest_racecheck.core.values import Exploration
 from pytest_racecheck.report import json_report, summary
 
@@ -101,9 +104,28 @@ def write_summary(reporter: Any) -> None:
         reporter.section("racecheck")
         for entry in entries:
             reporter.write_line(summary.summary_line(entry, str(reporter.config.rootpath)))
+            for line in summary.race_lines(entry, str(reporter.config.rootpath)):
+                reporter.write_line(line)
     for line in filter(None, map(summary.replay_line, entries)):
         reporter.write_line(line)
     reporter.write_line(summary.totals_line(entries))
+    for line in summary.idle_lines(entries, _session_patterns(reporter.config), str(reporter.config.rootpath)):
+        _warn(reporter, line)
+
+
+def _session_patterns(config: pytest.Config) -> tuple[str, ...]:
+    """What the session says is harmless, if all tests were run, so that it must have turned up."""
+    patterns: tuple[str, ...] = config.stash[DEFAULTS]["benign"].value
+    is_whole = config.args_source is not pytest.Config.ArgsSource.ARGS
+    return patterns if is_whole and not config.option.keyword and not config.option.markexpr else ()
+
+
+def _warn(reporter: Any, sentence: str) -> None:
+    """Warn in the name of the session; where warnings are errors there is nobody left to fail, so it is a line."""
+    try:
+        warnings.warn(sentence, RacecheckWarning, stacklevel=1)
+    except RacecheckWarning:
+        reporter.write_line(f"racecheck: {sentence}", red=True)
 
 
 def _entries_in(stats: dict[str, list[object]]) -> Iterator[Entry]:

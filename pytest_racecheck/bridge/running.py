@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import pytest
 
 from pytest_racecheck.bridge.check import CHECK, Check, prepare
-from pytest_racecheck.bridge.defaults import DEFAULTS
+from pytest_racecheck.bridge.defaults import DEFAULTS, MARKED
 from pytest_racecheck.bridge.free_threads import EndlessError
 from pytest_racecheck.bridge.options import MARKER
 from pytest_racecheck.bridge.program import ItemProgram
@@ -104,7 +104,7 @@ def _explore(item: pytest.Function, check: Check, program: ItemProgram, progress
         first=store.tokens(),
         control=_control(),
         progress=progress,
-        detector=_detector(check),
+        detector=_detector(item, check),
     )
     if exploration.outcome != "error" and exploration.stopped_by != "interrupted":
         store.keep(tuple(finding.token for finding in exploration.findings if finding.token))
@@ -121,17 +121,20 @@ def _replay(item: pytest.Function, check: Check, program: ItemProgram, token: st
         instrument=_instrument(item, check),
         limits=_limits(check),
         control=_control(),
-        detector=_detector(check),
+        detector=_detector(item, check),
     )
 
 
-def _detector(check: Check) -> Any:
+def _detector(item: pytest.Function, check: Check) -> Any:
     """What looks for races that no assertion notices; ``None`` if they are of no interest."""
     from pytest_racecheck.detect.detector import RaceDetector
     from pytest_racecheck.detect.kinds import levels
 
     told = levels(dict(check.settings.races))
-    return RaceDetector(told) if set(told.values()) != {"ignore"} else None
+    if set(told.values()) == {"ignore"}:
+        return None
+    session: tuple[str, ...] = item.config.stash[DEFAULTS]["benign"].value
+    return RaceDetector(told, tuple(dict.fromkeys((*check.settings.benign, *session))))
 
 
 def _instrument(item: pytest.Function, check: Check) -> Any:
@@ -192,8 +195,23 @@ def _worth_a_warning(item: pytest.Function, exploration: Exploration) -> list[st
     from pytest_racecheck.core.explore import GONE
 
     races = [_race_text(item, race) for race in exploration.races if race.level == "warn"]
-    sentences = (*exploration.remarks, *exploration.uninstrumented, *exploration.uncontrolled, *races)
+    sentences = (
+        *exploration.remarks,
+        *exploration.uninstrumented,
+        *exploration.uncontrolled,
+        *races,
+        *_in_vain(item, exploration),
+    )
     return [sentence for sentence in sentences if sentence != GONE]
+
+
+def _in_vain(item: pytest.Function, exploration: Exploration) -> Iterator[str]:
+    """What the marker says is harmless, and did not happen."""
+    settings = item.stash[CHECK].settings
+    if settings.origin("benign") == MARKED:
+        for pattern in settings.benign:
+            if pattern not in exploration.benign:
+                yield f"benign={pattern!r} fits no race that was found; leave it out, or look whether the name is right"
 
 
 def _race_text(item: pytest.Function, race: Race) -> str:

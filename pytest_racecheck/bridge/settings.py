@@ -26,6 +26,7 @@ class Settings:
     stuck: float
     mode: Literal["explore", "stress"]
     races: tuple[tuple[str, str], ...]
+    benign: tuple[str, ...]
     granularity: str
     clock: str
     timeouts: str

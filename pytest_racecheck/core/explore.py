@@ -179,6 +179,7 @@ def _check_that_runs_repeat(runner: Runner, first: Trace) -> None:
 
 def _result(runner: Runner, strategy: str, finding: Finding | None, stopped_by: str, *remarks: str) -> Exploration:
     error = "" if finding else _nothing_explored(runner)
+    used, idle = runner.suppressions()
     outcome: Outcome = "failed" if finding else "error" if error else "passed"
     return Exploration(
         outcome=outcome,
@@ -197,6 +198,8 @@ def _result(runner: Runner, strategy: str, finding: Finding | None, stopped_by: 
         remarks=(*runner.leaked, *remarks),
         shared=runner.instrument.shared_sites(),
         races=runner.races(),
+        benign=used,
+        idle=idle,
     )
 
 

@@ -104,3 +104,6 @@ class Detector(Protocol):
 
     def races(self) -> tuple[Race, ...]:
         """Those that were found and don't fail the test."""
+
+    def suppressions(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What was said to be harmless and turned up, and the places of what was said so and did not."""

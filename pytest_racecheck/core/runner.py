@@ -160,6 +160,10 @@ class Runner:
         """What the detector has found that fails nothing."""
         return () if self._detector is None else self._detector.races()
 
+    def suppressions(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What was said to be harmless and turned up, and what was said so in vain; see `Detector`."""
+        return ((), ()) if self._detector is None else self._detector.suppressions()
+
     @property
     def record(self) -> RunRecord:
         """The steps of the last run."""

@@ -355,3 +355,7 @@ class Exploration:
     """Why it can't be verified, however many runs are made: sentences."""
     races: tuple[Race, ...] = ()
     """Races that do not fail the test: those of the levels ``warn`` and ``info``."""
+    benign: tuple[str, ...] = ()
+    """By what races were said to be harmless: names, and ``file:line`` of comments."""
+    idle: tuple[str, ...] = ()
+    """``file:line`` of comments that say so of something that tasks share, and that no race has fitted."""

@@ -29,7 +29,8 @@ def with_verdict(passed: Exploration, runner: Runner, strategy: Strategy) -> Exp
 
 def _obstacles(passed: Exploration, runner: Runner) -> tuple[str, ...]:
     """Why nothing is proven, although there is nothing left to run."""
-    found = [*passed.uncontrolled, *passed.uninstrumented, *runner.leaked, *runner.unproven]
+    races = [race.message for race in passed.races if race.level == "warn" and race.confirmed]
+    found = [*races, *passed.uncontrolled, *passed.uninstrumented, *runner.leaked, *runner.unproven]
     if runner.limits.early_timeouts:
         found.append("with timeouts='explore' not every moment at which a timed wait may end was tried")
     if runner.limits.wakeups:

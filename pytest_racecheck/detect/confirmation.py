@@ -15,6 +15,7 @@ from pytest_racecheck.core.observation import Observation
 from pytest_racecheck.core.record import RunRecord
 from pytest_racecheck.core.runner import Runner
 from pytest_racecheck.core.values import RaceKind, TaskId, Trace
+from pytest_racecheck.detect.guards import hint
 from pytest_racecheck.detect.locks import Locks
 from pytest_racecheck.detect.naming import FIRST, FOREIGN, LAST, Steps, kind_of
 from pytest_racecheck.detect.patterns import Suspect, conflict, is_access, parts_of, suspects
@@ -45,6 +46,8 @@ class Verdict(NamedTuple):
     others: tuple[Order, ...] = ()
     failing: Trace | None = None
     """The trace of a run that has failed on the way, which nobody had expected."""
+    hint: str = ""
+    """Which lock is missing."""
 
 
 class Confirmation:
@@ -114,8 +117,17 @@ class Confirmation:
                 return Verdict("failed", failing=observed.trace)
             is_same = observed.comes_to(racy) and not self._is_racy(observed.record)
         if is_same:
-            return Verdict("twice", kind, racy, tuple(others)) if self._are_two(racy, others) else Verdict("benign")
-        return Verdict("confirmed", kind, racy, tuple(others))
+            twice = Verdict("twice", kind, racy, tuple(others), hint=self._hint(racy))
+            return twice if self._are_two(racy, others) else Verdict("benign")
+        return Verdict("confirmed", kind, racy, tuple(others), hint=self._hint(racy))
+
+    def _hint(self, racy: Observation) -> str:
+        """Of a torn invariant it is what was written that would need the lock."""
+        steps = [index_of(racy.record, self._points[label]) for label in (FIRST, FOREIGN, LAST)]
+        if None in steps:
+            return ""
+        first, foreign, last = (step or 0 for step in steps)
+        return hint(racy.record, first, foreign, last, racy.seen[FOREIGN].shown)
 
     # -- runs --------------------------------------------------------------------------------------------------
 

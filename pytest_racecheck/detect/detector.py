@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, cast
 
@@ -17,6 +17,7 @@ from pytest_racecheck.detect.lock_order import Circle, circles, holds_of, takes_
 from pytest_racecheck.detect.order import Order
 from pytest_racecheck.detect.patterns import Key, Suspect, suspects
 from pytest_racecheck.detect.steering import Steered, order_of
+from pytest_racecheck.detect.suppression import Benign
 from pytest_racecheck.detect.torn import torn
 from pytest_racecheck.detect.wording import race_of, race_of_failure
 
@@ -49,13 +50,14 @@ EXPLAINED: Final = frozenset(
 class RaceDetector:
     """A `Detector` that believes nothing but what it has seen happen."""
 
-    def __init__(self, levels: Mapping[str, str] | None = None) -> None:
+    def __init__(self, levels: Mapping[str, str] | None = None, benign: Sequence[str] = ()) -> None:
         self._levels = levels or kinds.levels()
+        self._benign = Benign(benign)
         self._judged: set[int] = set()
         """Fingerprints: an interleaving that comes again tells nothing new."""
         self._tries: Counter[Key] = Counter()
         self._met = self._looked = self._idle = 0
-        """How many different interleavings there were; how many of them were looked at; how many in a row told nothing."""
+        """How many different interleavings there were, how many were looked at, and how many in a row told nothing."""
         self._circles: set[tuple[Site, ...]] = set()
         self._settled: set[Key] = set()
         self._accused: dict[Key, Race] = {}
@@ -99,6 +101,7 @@ class RaceDetector:
         if self._met % every:
             return False
         self._looked += 1
+        self._benign.meet(dict.fromkeys(site for _, site in runner.record.path))
         return True
 
     def _foreseen(self, record: RunRecord) -> list[Circle]:
@@ -122,11 +125,14 @@ class RaceDetector:
 
     def _tell(self, race: Race) -> None:
         """Keep a race that fails nothing."""
+        if self._benign.covers(race):
+            return
         level = self._levels[race.kind]
         if race.confirmed or level != "error":
             race = replace(race, level=cast("Level", level))
         if race.level != "ignore" and len(self._races) < MOST_TOLD:
-            self._races.setdefault(f"{race.kind} {race.key}", race)
+            place = race.location if race.kind == "unordered" else race.key
+            self._races.setdefault(f"{race.kind} {place}", race)
 
     def _new(self, record: RunRecord) -> list[Suspect]:
         """What is not known yet to be harmless, and may come in another order."""
@@ -178,7 +184,12 @@ class RaceDetector:
 
     def races(self) -> tuple[Race, ...]:
         """See `Detector`."""
-        return tuple(self._races.values())
+        told = {race.location for race in self._races.values() if race.kind != "unordered"}
+        return tuple(each for each in self._races.values() if each.kind != "unordered" or each.location not in told)
+
+    def suppressions(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """See `Detector`."""
+        return self._benign.used(), self._benign.idle()
 
     def _of(self, failure: Failure) -> list[Race]:
         return [race for race in self._accused.values() if (race.kind, race.key) == (failure.kind, failure.place)]
@@ -192,6 +203,8 @@ class RaceDetector:
             return ()
         self._settled.add(key)
         race = race_of(verdict, " ".join(site.key for site in key))
+        if self._benign.covers(race):
+            return ()
         if self._levels[race.kind] == "error" and race.confirmed:
             self._accused[key] = race
             return (failure_of(race),)

@@ -15,6 +15,7 @@ from pytest_racecheck.core.observation import Observation, Seen
 from pytest_racecheck.core.record import RunRecord
 from pytest_racecheck.core.runner import Runner
 from pytest_racecheck.core.values import Failure, Operation, RaceKind, Schedule, TaskId, Trace
+from pytest_racecheck.detect.guards import hint
 from pytest_racecheck.detect.naming import FIRST, FOREIGN, LAST, Steps, kind_of
 from pytest_racecheck.detect.patterns import conflict, is_access, parts_of
 from pytest_racecheck.detect.roles import Role, role_of
@@ -68,6 +69,8 @@ class Explained(NamedTuple):
     last: Seen | None
     passing: tuple[TaskId, ...]
     """With which tasks first nothing fails."""
+    hint: str = ""
+    """Which lock is missing."""
 
 
 class Explanation:
@@ -202,7 +205,10 @@ class Explanation:
         if not self._runner.run(Steered(self._after_end(gap))).failures:
             passing.append(gap.task)
         kind = self._kind((first, foreign, last), seen, final, before)
-        return Explained(kind, seen.get(FIRST), seen[FOREIGN], final, tuple(passing))
+        text = ""
+        if first is not None and last is not None:
+            text = hint(observation.record, first, foreign, last, seen[FOREIGN].shown)
+        return Explained(kind, seen.get(FIRST), seen[FOREIGN], final, tuple(passing), text)
 
     def _foreign(self, inside: list[int], first: int | None, last: int | None) -> int | None:
         """Which of the others' steps it is: what meets the first step, else the last; rather a change than a look."""

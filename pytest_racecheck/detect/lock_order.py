@@ -2,8 +2,8 @@
 
 Havelund, "Using runtime analysis to guide model checking of Java programs" (SPIN 2000), with the guards of Bensalem and
 Havelund, "Dynamic deadlock analysis of multi-threaded programs" (HVC 2005): tasks that hold a further lock in common
-keep each other out, and those that come one after the other in every run never meet. What is found is steered into, as
-in Joshi, Park, Sen and Naik, "A randomized dynamic program analysis technique for detecting real deadlocks" (PLDI 2009).
+keep each other out, and those that come one after the other in every run never meet. What is found is steered into:
+Joshi, Park, Sen and Naik, "A randomized dynamic program analysis technique for detecting real deadlocks" (PLDI 2009).
 """
 
 from __future__ import annotations

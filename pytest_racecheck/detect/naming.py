@@ -1,4 +1,4 @@
-"""What kind of race three steps are: a task's, another's that comes in between, and what the first does all the same."""
+"""What kind of race three steps are: a task's, another's that comes in between, and what the first does then."""
 
 from __future__ import annotations
 
@@ -29,19 +29,17 @@ class Steps(NamedTuple):
 
 def kind_of(steps: Steps) -> RaceKind | None:
     """The kind; ``None`` if the task does the same whether the other one comes in between or not."""
-    first, foreign, last, again, fetches, same_thing, same_place = steps
-    if fetches:
+    if steps.fetches:
         return "changed-while-iterating"
-    if foreign.side.kind == "read":
+    if steps.foreign.side.kind == "read":
         return "torn-invariant"
-    if first.side.kind == "write":
+    if steps.first.side.kind == "write":
         return "lost-update"  # of what the task itself had written
-    overwrites = last.side.kind == "write" and same_thing
-    if again is None:
-        if overwrites and same_place and _found_nothing(first, last):
-            return "double-initialisation"
-        return "check-then-act"
-    if again.value == last.value:
+    overwrites = steps.last.side.kind == "write" and steps.same_thing
+    if steps.again is None:
+        twice = overwrites and steps.same_place and _found_nothing(steps.first, steps.last)
+        return "double-initialisation" if twice else "check-then-act"
+    if steps.again.value == steps.last.value:
         return None
     return "lost-update" if overwrites else "check-then-act"
 

@@ -15,15 +15,15 @@ from pytest_racecheck.detect.roles import lock_at, name_at
 
 
 class Epoch(NamedTuple):
-    """One access: the task, how many steps it had made, and which step of the run it was."""
+    """One access: the task, which of its steps it was, and which of the run."""
 
     task: TaskId
-    count: int
+    number: int
     step: int
 
     def is_before(self, clock: Clock) -> bool:
         """Whether who has this clock comes after it."""
-        return clock.get(self.task, 0) >= self.count
+        return clock.get(self.task, 0) >= self.number
 
 
 class _Variable:
@@ -97,8 +97,10 @@ def race_of(record: RunRecord, one: int, other: int) -> Race:
     verbs = ["changes" if side.kind != "read" else "reads" for side in sides]
     return Race(
         kind="unordered",
-        message=f"unordered accesses to {name}: task {sides[0].task} {verbs[0]} it, task {sides[1].task} {verbs[1]} it, "
-        "and nothing says who comes first",
+        message=(
+            f"unordered accesses to {name}: task {sides[0].task} {verbs[0]} it, task {sides[1].task} {verbs[1]} it, "
+            "and nothing says who comes first"
+        ),
         location=name,
         sides=sides,
         level="info",

@@ -33,6 +33,7 @@ def race_of(verdict: Verdict, key: str) -> Race:
         location=_location(first, foreign, last),
         sides=(first.side, foreign.side, last.side),
         outcomes=_outcomes(racy, verdict.others),
+        hint=verdict.hint,
         confirmed=verdict.result == "confirmed",
         key=key,
     )
@@ -40,7 +41,7 @@ def race_of(verdict: Verdict, key: str) -> Race:
 
 def race_of_failure(explained: Explained, failure: Failure) -> Race:
     """Make the race that a failing run comes from."""
-    kind, first, foreign, last, passing = explained
+    kind, first, foreign, last, passing, _ = explained
     in_order = (first, foreign, last) if first is not None else (last, foreign)
     known = [each for each in in_order if each is not None]
     return Race(
@@ -48,6 +49,7 @@ def race_of_failure(explained: Explained, failure: Failure) -> Race:
         message=_sentence(kind, first, foreign, last),
         location=_location(*known),
         sides=tuple([each.side for each in known]),
+        hint=explained.hint,
         outcomes=(
             ("so", failure.message.partition("\n")[0]),
             *[(f"task {task} first", "no failure") for task in passing],

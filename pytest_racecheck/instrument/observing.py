@@ -39,7 +39,7 @@ class _Touched(NamedTuple):
     def name(self) -> str:
         """What to call it, the same in every run."""
         if self.what == "items":
-            return name_of(type(self.owner))
+            return str(name_of(type(self.owner)))
         if self.what == "cell":
             return str(self.part)
         if self.what == "global":

@@ -34,6 +34,7 @@ def test_entry(nodeid: str, exploration: Exploration) -> dict[str, Any]:
         "error": exploration.error,
         "remarks": list(exploration.remarks),
         "races": [_race(race) for race in exploration.races],
+        "benign": {"used": list(exploration.benign), "idle": list(exploration.idle)},
         "controlled": _controlled(exploration),
     }
     return {key: _encodable(value) for key, value in entry.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from pytest_racecheck.report.fit import counted, plain, portable
+from pytest_racecheck.report.fit import counted, plain, portable, short_path, unique
 
 STRESS: Final = "stress"
 """The strategy of tests whose threads ran freely: nothing about them was controlled, or was meant to be."""
@@ -39,9 +39,39 @@ def totals_line(entries: Iterable[Mapping[str, Any]]) -> str:
     uncontrolled = sum(not entry["controlled"]["fully"] and not _is_stress(entry) for entry in tests)
     if uncontrolled:
         parts.append(f"{uncontrolled:,} not fully controlled")
+    if warned := sum(race["level"] == "warn" for entry in tests for race in entry["races"]):
+        parts.append(f"{counted(warned, 'race')} warned of")
     if stress := sum(map(_is_stress, tests)):
         parts.append(f"{stress:,} stress")
     return "racecheck: " + "; ".join(parts)
+
+
+def race_lines(entry: Mapping[str, Any], root: str = "") -> list[str]:
+    """One line for each race of a test that does not fail it."""
+    return [
+        plain(f"  {race['level']}: {portable(race['message'], root)}, at {_where(race, root)}")
+        for race in entry["races"]
+    ]
+
+
+def _where(race: Mapping[str, Any], root: str) -> str:
+    return ", ".join(unique(f"{short_path(side['filename'], root)}:{side['line']}" for side in race["sides"]))
+
+
+def idle_lines(entries: Iterable[Mapping[str, Any]], patterns: Sequence[str], root: str = "") -> list[str]:
+    """What is said to be harmless and is of no use: comments that tasks came by, and patterns of the whole session."""
+    tests = list(entries)
+    used = {each for entry in tests for each in entry["benign"]["used"]}
+    idle = unique(each for entry in tests for each in entry["benign"]["idle"])
+    lines = [
+        f"the comment 'racecheck: benign' at {portable(place, root)} fits no race that was found"
+        for place in idle
+        if place not in used
+    ]
+    return [
+        plain(line)
+        for line in lines + [f"racecheck_benign: {each!r} fits no race" for each in patterns if each not in used]
+    ]
 
 
 def replay_line(entry: Mapping[str, Any]) -> str:
