@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pytest_racecheck.core.observation import Seen
 from pytest_racecheck.core.values import RaceKind
@@ -35,7 +35,7 @@ def kind_of(steps: Steps) -> RaceKind | None:
         return "torn-invariant"
     if steps.first.side.kind == "write":
         return "lost-update"  # of what the task itself had written
-    overwrites = steps.last.side.kind == "write" and steps.same_thing
+    overwrites = steps.last.side.kind == "write" and steps.same_thing and steps.last.side.value != "<deleted>"
     if steps.again is None:
         twice = overwrites and steps.same_place and _found_nothing(steps.first, steps.last)
         return "double-initialisation" if twice else "check-then-act"
@@ -46,4 +46,7 @@ def kind_of(steps: Steps) -> RaceKind | None:
 
 def _found_nothing(first: Seen, last: Seen) -> bool:
     """Whether there was nothing where something was put: of items only the whole container is known."""
-    return first.side.value in ("None", "") or last.side.name.endswith("]")
+    return last.side.value not in _NOTHING and (first.side.value in _NOTHING or last.side.name.endswith("]"))
+
+
+_NOTHING: Final = ("", "None", "<deleted>")

@@ -39,7 +39,7 @@ def _ids(*kinds: type) -> frozenset[int]:
 def dict_of(obj: Any) -> dict[str, Any] | None:
     """The attributes of an object, unless the class has put something else in their place."""
     getter = found_on(type(obj), "__dict__")[1]
-    namespace = getter.__get__(obj) if type(getter) is types.GetSetDescriptorType else None
+    namespace = getter.__get__(obj) if id(type(getter)) in FIELDS else None
     return namespace if type(namespace) is dict else None
 
 

@@ -133,7 +133,7 @@ class Observing:
         self._met("items", container, None, site)
         if self._is_spot(site):
             with self._controller.unhooked():
-                self._look(site, "write", item_name(site, text_of(key)), value)
+                self._look(site, "write", item_name(site, text_of(key)), value, key=Canonical().text(key))
 
     def container(
         self,
@@ -209,7 +209,9 @@ class Observing:
         spot = self._spots.get(task.id) if task is not None else None
         return spot is not None and spot.place == site.key and spot.label not in self.seen
 
-    def _look(self, site: Site, kind: Kind, name: str, raw: object, text: str = "", detail: str = "") -> None:
+    def _look(
+        self, site: Site, kind: Kind, name: str, raw: object, text: str = "", detail: str = "", key: str = ""
+    ) -> None:
         """Keep what is to be known of the step of interest."""
         task = self._controller.running
         if task is None:
@@ -232,7 +234,7 @@ class Observing:
             side,
             self._last.name if self._last.what != "items" else self._last.shown,
             self._last.shown,
-            Canonical().text(raw) if known else detail or text,
+            key + (Canonical().text(raw) if known else detail or text),
             self._identities.text(raw) if known else detail or text,
         )
 
