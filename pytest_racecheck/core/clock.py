@@ -51,6 +51,10 @@ class VirtualClock:
         """What `time.perf_counter` says inside a run."""
         return self._look(self._performance)
 
+    def instants(self) -> tuple[float, ...]:
+        """What the clocks said at the start of this run, if every run goes on from there alike."""
+        return (self._epoch, self._monotonic, self._performance)
+
     def _look(self, base: float) -> float:
         self._looks += 1
         if self._looks > POLLS:
@@ -78,6 +82,10 @@ class RealClock(VirtualClock):
         """Wait for the instant; in slices, so that the thread can be told to end."""
         while (left := instant - self.now) > 0:
             time.sleep(min(left, SLICE))
+
+    def instants(self) -> tuple[float, ...]:
+        """See `VirtualClock`: no two runs go alike."""
+        return ()
 
     def time(self) -> float:
         """See `VirtualClock`."""

@@ -58,6 +58,7 @@ class Confirmation:
         self._record = record
         self._suspect = suspect
         self._key = suspect.key
+        self._ends = (record.path[suspect.first][1], record.path[suspect.last][1])
         self._order = order_of(record)
         self._points = {
             FIRST: point_of(record, suspect.first),
@@ -231,7 +232,7 @@ class Confirmation:
         kind = kind_of(steps)
         if self._suspect.shape == "stale-decision" and again is not None:
             return None  # it has looked again: what it does differs for that reason
-        if iterates or kind is None or after is None or goes_into(self._key[0], self._key[2]):
+        if iterates or kind is None or after is None or goes_into(*self._ends):
             return kind
         return kind if self._nothing_else(racy.record, after.record) else None
 

@@ -15,7 +15,7 @@ def foreseen(record: RunRecord, circle: Circle) -> Race:
     for edge in circle.edges:
         held = _side(record, edge.since)
         sides += [held, _side(record, edge.step, held)]
-    return _race(sides, confirmed=False, key=" ".join(site.key for site in circle.key))
+    return _race(sides, confirmed=False, key=" ".join(circle.key))
 
 
 def met(record: RunRecord, trace: Trace, failure: Failure) -> Race | None:

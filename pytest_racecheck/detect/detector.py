@@ -9,7 +9,7 @@ from typing import Final, cast
 
 from pytest_racecheck.core.record import RunRecord
 from pytest_racecheck.core.runner import Runner
-from pytest_racecheck.core.values import Failure, Level, Race, Site, Trace
+from pytest_racecheck.core.values import Failure, Level, Race, Trace
 from pytest_racecheck.detect import deadlocks, kinds, unordered
 from pytest_racecheck.detect.confirmation import Confirmation, Verdict
 from pytest_racecheck.detect.explanation import Explanation
@@ -58,7 +58,7 @@ class RaceDetector:
         self._tries: Counter[Key] = Counter()
         self._met = self._looked = self._idle = 0
         """How many different interleavings there were, how many were looked at, and how many in a row told nothing."""
-        self._circles: set[tuple[Site, ...]] = set()
+        self._circles: set[tuple[str, ...]] = set()
         self._settled: set[Key] = set()
         self._accused: dict[Key, Race] = {}
         self._races: dict[str, Race] = {}
@@ -202,7 +202,7 @@ class RaceDetector:
                 self._settled.add(key)
             return ()
         self._settled.add(key)
-        race = race_of(verdict, " ".join(site.key for site in key))
+        race = race_of(verdict, " ".join(key))
         if self._benign.covers(race):
             return ()
         if self._levels[race.kind] == "error" and race.confirmed:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from pytest_racecheck.core.record import RunRecord
-from pytest_racecheck.core.values import Site
 from pytest_racecheck.detect.locks import Locks
 from pytest_racecheck.detect.order import Order
 from pytest_racecheck.detect.steering import Hold, point_of
@@ -42,7 +41,7 @@ class Circle(NamedTuple):
     """Tasks each of which wants what the next one holds."""
 
     edges: tuple[Edge, ...]
-    key: tuple[Site, ...]
+    key: tuple[str, ...]
     """Where each takes its two locks, sorted by their names."""
 
 
@@ -52,7 +51,7 @@ def circles(record: RunRecord) -> list[Circle]:
     if len({edge.task for edge in edges}) < 2:
         return []
     order = Order(record)
-    found: dict[tuple[Site, ...], Circle] = {}
+    found: dict[tuple[str, ...], Circle] = {}
     for edge in edges:
         for path in _paths([edge], edges, order):
             circle = _circle(record, path)
@@ -119,5 +118,6 @@ def _may_meet(one: Edge, other: Edge, order: Order) -> bool:
 
 
 def _circle(record: RunRecord, path: list[Edge]) -> Circle:
-    places = [record.path[step][1] for edge in path for step in (edge.since, edge.step)]
-    return Circle(tuple(path), tuple(sorted(places, key=lambda site: site.key)))
+    return Circle(
+        tuple(path), tuple(sorted(record.path[step][1].key for edge in path for step in (edge.since, edge.step)))
+    )

@@ -19,7 +19,7 @@ MOST_READS: Final = 32
 
 Shape = Literal["stale-write", "stale-decision", "iteration", "torn"]
 Parts = tuple[Hashable, ...]
-Key = tuple[Site, ...]
+Key = tuple[str, ...]
 
 
 class Suspect(NamedTuple):
@@ -176,7 +176,7 @@ class _Target:
 
     def _suspect(self, shape: Shape, first: int, foreign: int, last: int) -> Suspect:
         path = self._record.path
-        return Suspect(shape, first, foreign, last, (path[first][1], path[foreign][1], path[last][1]))
+        return Suspect(shape, first, foreign, last, (path[first][1].key, path[foreign][1].key, path[last][1].key))
 
     def _role(self, index: int) -> Role:
         return role_of(self._record.path[index][1])

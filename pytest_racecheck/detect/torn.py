@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from pytest_racecheck.core.record import RunRecord
-from pytest_racecheck.core.values import Kind, Site
-from pytest_racecheck.detect.patterns import Suspect, conflict, parts_of
+from pytest_racecheck.core.values import Kind
+from pytest_racecheck.detect.patterns import Key, Suspect, conflict, parts_of
 
 RECENT: Final = 6
 """So many accesses of one task can belong together."""
@@ -24,7 +24,7 @@ _ORDERING: Final = frozenset({"acquire", "release", "try-acquire", "wait", "join
 
 def torn(record: RunRecord) -> list[Suspect]:
     """What may be torn in a run, each set of places once, in the order in which the tasks were interrupted."""
-    found: dict[tuple[Site, ...], Suspect] = {}
+    found: dict[Key, Suspect] = {}
     path = record.path
     own: list[list[int]] = [[] for _ in record.tasks]
     before = -1
@@ -104,7 +104,7 @@ def _inside(record: RunRecord, first: int, last: int, gap: range, wanted: Kind |
         begins, ends = sorted((one[-1], other[-1]))
         if wanted == "read" or path[begins][1].qualname == path[ends][1].qualname:
             yield Suspect(
-                "torn", first, ends, last, tuple(path[step][1] for step in (first, begins, ends, last)), begins
+                "torn", first, ends, last, tuple(path[step][1].key for step in (first, begins, ends, last)), begins
             )
 
 

@@ -30,6 +30,10 @@ from pytest_racecheck.instrument.classify import SIMPLE, dict_of, found_on, modu
 MOST_OBJECTS: Final = 5000
 """Of more than so many the rest is left out."""
 
+A_DAY: Final = 86_400.0
+EXACTLY: Final = 1e-6
+"""A number that lies so near to whole milliseconds after the start is an instant."""
+
 _PLAIN: Final = frozenset(
     map(
         id,
@@ -62,9 +66,13 @@ _OF_THREADING: Final[dict[type, tuple[str, ...]]] = {
 
 
 class Canonical:
-    """One numbering of objects: what is written by one of these can be compared within it."""
+    """One numbering of objects: what is written by one of these can be compared within it.
 
-    def __init__(self) -> None:
+    ``instants`` are those at which the run began, by several clocks: a time is told by how long after that it was.
+    """
+
+    def __init__(self, instants: tuple[float, ...] = ()) -> None:
+        self._instants = instants
         self._numbers: dict[int, int] = {}
         self._kept: list[object] = []
         """Else another object would get the identity of one that is gone."""
@@ -75,7 +83,7 @@ class Canonical:
         """Everything about a value, as a text."""
         kind = type(value)
         if id(kind) in SIMPLE:
-            return repr(value)
+            return repr(value) if kind is not float else self._float(value)
         if self._left <= 0:
             return "..."
         self._left -= 1
@@ -88,6 +96,13 @@ class Canonical:
             return self._compound(kind, value)
         finally:
             self._open.discard(id(value))
+
+    def _float(self, value: float) -> str:
+        for instant in self._instants:
+            after = round(value - instant, 3)
+            if 0 <= after < A_DAY and abs(value - instant - after) < EXACTLY:
+                return f"<{after} s after the start>"
+        return repr(value)
 
     def _compound(self, kind: type, value: Any) -> str:
         writer = _BUILTIN.get(kind)
@@ -137,7 +152,7 @@ class Canonical:
         """What sorts a member of a set, or a pair of a dict: its key is enough where that is simple."""
         if type(value) is tuple and len(value) == 2 and id(type(value[0])) in SIMPLE:
             return repr(value[0])
-        other = Canonical()
+        other = Canonical(self._instants)
         other._open = set(self._open)
         other._left = self._left
         return other.text(value)
@@ -251,8 +266,3 @@ _BUILTIN: Final[dict[type, Callable[[Canonical, Any], str]]] = {
     types.GeneratorType: _of_class,
     types.CodeType: lambda canonical, value: f"<code {value.co_qualname}>",
 }
-
-
-def equal(one: Any, other: Any) -> bool:
-    """Whether two values can't be told apart but by asking which of them it is."""
-    return Canonical().text(one) == Canonical().text(other)

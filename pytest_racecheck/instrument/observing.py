@@ -64,7 +64,7 @@ class Observing:
         self._touched: dict[tuple[str, int, object], _Touched] = {}
         self._last: _Touched
         """What was touched last."""
-        self._identities = Canonical()
+        self._identities = self._canonical()
 
     # -- what hooks tell ---------------------------------------------------------------------------------------
 
@@ -133,7 +133,7 @@ class Observing:
         self._met("items", container, None, site)
         if self._is_spot(site):
             with self._controller.unhooked():
-                self._look(site, "write", item_name(site, text_of(key)), value, key=Canonical().text(key))
+                self._look(site, "write", item_name(site, text_of(key)), value, key=self._canonical().text(key))
 
     def container(
         self,
@@ -181,12 +181,17 @@ class Observing:
         for each in self._touched.values():
             value, is_there = _value_of(each)
             text = f"{each.shown} = {text_of(value)}" if is_there else f"no {each.shown}"
-            found.append(Left(each.name, Canonical().text(value) if is_there else "", text))
-        held = [Left(name, Canonical().text(value), f"{name} = {text_of(value)}") for name, value in _held_by(bodies)]
-        everything = Left("everything", Canonical().text([results, list(bodies)]), "")
+            found.append(Left(each.name, self._canonical().text(value) if is_there else "", text))
+        held = [
+            Left(name, self._canonical().text(value), f"{name} = {text_of(value)}") for name, value in _held_by(bodies)
+        ]
+        everything = Left("everything", self._canonical().text([results, list(bodies)]), "")
         if any(result is not None for result in results):
-            held.append(Left("results", Canonical().text(results), f"results {text_of(results)}"))
+            held.append(Left("results", self._canonical().text(results), f"results {text_of(results)}"))
         return (*sorted(found), *held, everything)
+
+    def _canonical(self) -> Canonical:
+        return Canonical(self._controller.clock.instants())
 
     # -- inside ------------------------------------------------------------------------------------------------
 
@@ -234,7 +239,7 @@ class Observing:
             side,
             self._last.name if self._last.what != "items" else self._last.shown,
             self._last.shown,
-            key + (Canonical().text(raw) if known else detail or text),
+            key + (self._canonical().text(raw) if known else detail or text),
             self._identities.text(raw) if known else detail or text,
         )
 

@@ -1,7 +1,8 @@
 """What the gallery of races is made of: one program in two forms, one with a race and one that is right.
 
-A case is called with ``right`` and gives the bodies of its tasks. Nothing is asserted in most of them: what is wrong must
-be found by itself, named with its kind, and shown at lines that are marked ``# race``. The other form must stay silent.
+A case is called with ``right`` and gives the bodies of its tasks. Nothing is asserted in most of them: what is wrong
+must be found by itself, named with its kind, and shown at lines that are marked ``# race``. The other form must stay
+silent.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Containers that change while somebody goes over them; things that belong together, read apart; locks in two orders."""
+"""Containers that change while somebody goes over them; what belongs together, read apart; locks in two orders."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -61,7 +62,7 @@ def dict_shrinks(right: bool) -> Bodies:
 @over
 def ordered_dict(right: bool) -> Bodies:
     lock = guard(right)
-    found: OrderedDict[str, int] = OrderedDict(a=1, b=2)
+    found = OrderedDict({"a": 1, "b": 2})
 
     def go_over() -> None:
         with lock:
@@ -162,7 +163,11 @@ def comprehension(right: bool) -> Bodies:
 def callbacks_that_come_and_go(right: bool) -> Bodies:
     lock = guard(right)
     called: list[str] = []
-    listeners = [lambda: called.append("a"), lambda: called.append("b"), lambda: called.append("c")]
+    listeners: list[Callable[[], None]] = [
+        lambda: called.append("a"),
+        lambda: called.append("b"),
+        lambda: called.append("c"),
+    ]
 
     def fire() -> None:
         with lock:
