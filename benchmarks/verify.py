@@ -26,7 +26,6 @@ from pytest_racecheck.core.runner import Limits, Runner
 from pytest_racecheck.instrument.install import Rewriting
 from pytest_racecheck.instrument.scope import Scope
 from pytest_racecheck.strategies.dpor import Dpor
-from pytest_racecheck.strategies.sequential import Sequential
 
 SIZES = ((2, 1), (3, 1), (2, 3), (3, 2), (3, 3))
 
@@ -55,9 +54,7 @@ def racecheck(threads: int, times: int) -> int:
     here = Path(__file__)
     program = Workers(State, [incrementing(times)] * threads)
     with Runner(program, Rewriting(Scope(here.parent, (), here)), Limits(), 0, ()) as runner:
-        learning, covering = Sequential(), Dpor()
-        while learning.start_run():
-            runner.run(learning)
+        covering = Dpor()
         while covering.start_run():
             covering.end_run(runner.run(covering))
         assert covering.complete
