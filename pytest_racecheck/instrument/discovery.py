@@ -110,6 +110,7 @@ class Discoverer:
         self._calls: dict[tuple[int, int], tuple[CodeType, Site]] = {}
         self._watched: frozenset[str] = frozenset()
         self._tool: int | None = None
+        self._looks_out = False
         self._runs = 0
         self._has_met = False
         self.harmless = _HarmlessTypes()
@@ -142,7 +143,8 @@ class Discoverer:
         prepared.keep(self._swapped)
         self._swapped.clear()
         self._known = Known(prepared.known)
-        self._look_out()
+        if not prepared.swaps_all or self._known.failed:
+            self.look_out()
 
     def end(self) -> None:
         """Give every function its own code back."""
@@ -177,6 +179,7 @@ class Discoverer:
 
     def evaluated(self, namespace: Any) -> None:
         """Code in scope runs text in a namespace: what is defined there is in scope as well."""
+        self.look_out()
         if type(namespace) is dict:
             self._scope.adopt(namespace)
             self._prepared.scope_has_grown()
@@ -280,7 +283,7 @@ class Discoverer:
 
     def _is_profiled(self) -> bool:
         """Looking costs: in the first runs, and in every one whose number is a power of two."""
-        return self._runs < PROFILED_RUNS or not self._runs & (self._runs - 1)
+        return self._looks_out and (self._runs < PROFILED_RUNS or not self._runs & (self._runs - 1))
 
     def task_ended(self) -> None:
         """A task ends in this thread."""
@@ -370,8 +373,10 @@ class Discoverer:
             self._swapped[id(function)] = (weakref.ref(function), function.__code__)
         function.__code__ = code
 
-    def _look_out(self) -> None:
-        if sys.version_info >= (3, 12):
+    def look_out(self) -> None:
+        """Hear of all code that begins to run: there may be some that is in scope and was not swapped."""
+        self._looks_out = True
+        if sys.version_info >= (3, 12) and self._tool is None:
             monitoring = _monitoring
             free = [tool for tool in (4, 3, 5, 2, 0) if monitoring.get_tool(tool) is None]
             if not free:

@@ -10,12 +10,16 @@ from pytest_racecheck.core.values import Site
 from pytest_racecheck.instrument.rewrite import Plan
 from pytest_racecheck.instrument.scope import Scope
 from pytest_racecheck.instrument.stock import FIRST_PAGE, STOCK, Reference
+from pytest_racecheck.instrument.versions import FREE_THREADED_BUILD
 
 MOST_KEPT: Final = 4
 """So many scopes are remembered, the last ones; a test file is part of a scope, and tests come file by file."""
 
 SAME_PLACE: Final = 16
 """So many sites are remembered of one place: code that each run makes anew (exec, import) has new ones each time."""
+
+MOST_SWAPPED: Final = 300
+"""Of a scope with more code than that, only what is called is swapped, and when it is."""
 
 MOST_MADE: Final = 1000
 """So much code that ``exec`` has made is remembered."""
@@ -84,22 +88,31 @@ class Prepared:
         self._made: dict[int, tuple[CodeType, Plan | None]] = {}
         self._explored: dict[int, list[Reference]] = {}
         self._page = FIRST_PAGE
+        self.swaps_all = not FREE_THREADED_BUILD
+        """Whether all code in scope is swapped at the beginning."""
 
     def news(self, scope: Scope) -> Iterator[FunctionType]:
-        """The functions that have come since the last time and must not run without hooks even once."""
+        """The functions that have come since the last time and are to be swapped at the beginning.
+
+        Those that must not run without hooks even once; and where the scope is small, all that are in it.
+        """
         references, self._page = STOCK.since(self._page)
+        later = []
         for reference in references:
             function = reference()
-            if function is not None and self._is_urgent(function, reference, scope):
-                yield function
-
-    def _is_urgent(self, function: FunctionType, reference: Reference, scope: Scope) -> bool:
-        code = function.__code__
-        plan = self.plan(code, function.__globals__, scope)
-        if plan is Plan.FULL:
-            self._explored.setdefault(id(code), []).append(reference)
-            return code.co_filename == scope.test_file
-        return plan is Plan.SYNC
+            plan = None if function is None else self.plan(function.__code__, function.__globals__, scope)
+            if function is None or plan is None:
+                continue
+            if plan is Plan.FULL:
+                self._explored.setdefault(id(function.__code__), []).append(reference)
+                if function.__code__.co_filename != scope.test_file:
+                    later.append(function)
+                    continue
+            yield function
+        if self.swaps_all and len(self._explored) > MOST_SWAPPED:
+            self.swaps_all = False
+        if self.swaps_all:
+            yield from later
 
     def plan(self, code: CodeType, namespace: dict[str, Any], scope: Scope) -> Plan | None:
         """How to instrument code; what was asked once is remembered."""

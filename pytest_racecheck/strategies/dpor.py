@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import Final
 
 from pytest_racecheck.core.values import Choice, Operation, TaskId, Touch, Trace
@@ -18,31 +17,28 @@ MOST_RESTARTS: Final = 20
 
 UNLIKE: Final = "the same steps did not lead to the same state"
 
-_kind_and_site = itemgetter(0, 1)
-
-
-def _seen(choice: Choice) -> list[object]:
-    """What each of the tasks that are enabled is about to do where: the same in every run that comes by here."""
-    return list(map(_kind_and_site, choice.operations))
-
 
 class State:
     """A point of the run that is being varied: who moves there now, who has done so before, and who is to do so."""
 
-    __slots__ = ("asleep", "branch", "enabled", "seen", "to_try", "tried")
+    __slots__ = ("asleep", "branch", "enabled", "operations", "to_try", "tried")
 
-    def __init__(
-        self, asleep: frozenset[TaskId], to_try: list[Branch], branch: Branch, enabled: tuple[TaskId, ...], seen: object
-    ) -> None:
+    def __init__(self, choice: Choice, asleep: frozenset[TaskId], to_try: list[Branch], branch: Branch) -> None:
         self.asleep = asleep
         """Tasks whose next step here leads to interleavings that were all run, from another state."""
         self.to_try = to_try
         """The wakeup tree, without the branch that is being explored."""
         self.branch = branch
         self.tried: set[TaskId] = set()
-        self.enabled = enabled
-        self.seen = seen
-        """See `_seen`."""
+        self.enabled = choice.enabled
+        self.operations = choice.operations
+
+    def is_like(self, choice: Choice) -> bool:
+        """Whether the same tasks are enabled, and about to do the same at the same places."""
+        return self.enabled == choice.enabled and all(
+            one.site is other.site and one.kind == other.kind
+            for one, other in zip(self.operations, choice.operations, strict=True)
+        )
 
 
 class Dpor:
@@ -159,33 +155,34 @@ class Dpor:
         for event, (operation, touched) in zip(events, choice.followed, strict=False):
             if event.operation.site is not operation.site or event.operation.kind != operation.kind:
                 break
-            identities.meet_again(touched)
-            identities.begin_step()
-            identities.meet_operation_again(operation, touches_of(operation))
+            if touched:
+                identities.meet_again(touched)
+            identities.begin_step_again(operation)
             self._last[event.task] = event
             self._at += 1
 
     def _go_as_before(self, choice: Choice, event: Event) -> TaskId:
         """Make a step that the last run has made as well."""
         state = self._states[event.index]
-        if state.enabled != choice.enabled or state.seen != _seen(choice):
+        if not state.is_like(choice):
             self.gave_up = f"{UNLIKE}, at {choice.place}"
             return choice.default
         operation = choice.operations[choice.enabled.index(event.task)]
         self._identities.meet_again(choice.touched)
-        self._identities.begin_step()
-        self._identities.meet_operation_again(operation, touches_of(operation))
+        self._identities.begin_step_again(operation)
         self._last[event.task] = event
         return event.task
 
     def _go_on(self, choice: Choice) -> TaskId:
         """Make a step that no run has made here."""
-        self._add_touched(choice.touched)
+        if choice.touched:
+            self._add_touched(choice.touched)
         events, new = self._events, self._new
         last = new[-1] if new else events[-1] if events else None
-        for task in choice.enabled:
-            if task not in self._parents:
-                self._parents[task] = last
+        if last is None or last.enabled != choice.enabled:
+            for task in choice.enabled:
+                if task not in self._parents:
+                    self._parents[task] = last
         state = self._state(choice, last)
         task = state.branch.task
         if task not in choice.enabled:
@@ -213,8 +210,6 @@ class Dpor:
 
     def _add_touched(self, touched: tuple[Touch, ...]) -> None:
         """The last step is over: take in what it did beside its operation."""
-        if not touched:
-            return
         if self._new:
             self._new[-1].touches = (*self._new[-1].touches, *self._identities.meet(touched))
         else:
@@ -222,18 +217,17 @@ class Dpor:
 
     def _state(self, choice: Choice, last: Event | None) -> State:
         """The state that the last step has led to, and who moves there."""
-        seen = _seen(choice)
         depth = self._at - 1
         if depth < len(self._states):
             state = self._states[depth]
-            if state.enabled != choice.enabled or state.seen != seen:
+            if not state.is_like(choice):
                 self.gave_up = f"{UNLIKE}, at {choice.place}"
             return state
         parent = self._states[-1] if self._states else None
         asleep = frozenset[TaskId]() if parent is None or last is None else self._asleep(parent, last)
         to_try = parent.branch.after if parent is not None else []
         branch = to_try[0] if to_try else Branch(self._next(choice, asleep))
-        state = State(asleep, to_try[1:], branch, choice.enabled, seen)
+        state = State(choice, asleep, to_try[1:], branch)
         self._states.append(state)
         return state
 

@@ -229,10 +229,8 @@ class Order:
         if last is not None:
             passed = event.waits_ended > last.waits_ended
             event.time = (1 << event.index) - 1 if passed else last.time
-        elif event.waits_ended:
-            event.time = 0
         races = self.races(event)
-        if event.was_woken():
+        if event.time and event.was_woken():
             event.past |= event.time
         step = 1 << event.index
         for touch in event.touches:

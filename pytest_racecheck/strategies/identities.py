@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Sequence
 from typing import Final, TypeGuard
 
 from pytest_racecheck.core.values import Operation, Touch
+from pytest_racecheck.strategies.happens_before import touches_of
 
 BY_IDENTITY: Final = "is"
 """What a part begins with that holds the identity of a key."""
@@ -40,42 +41,48 @@ class Identities:
         self._place = 0
         self._at += 1
 
-    def meet(self, touches: Iterable[Touch]) -> tuple[Touch, ...]:
+    def meet(self, touches: Sequence[Touch]) -> tuple[Touch, ...]:
         """What a new step touches, with numbers."""
         named = self.named(touches)
-        for target, part in [touch[1:3] for touch in named]:
+        for _, target, part, _ in named:
             self._current.append(target)
-            if _is_identity(part):
+            if type(part) is tuple and _is_identity(part):
                 self._current.append(part[1])
         return named
 
-    def meet_again(self, touches: Iterable[Touch]) -> None:
+    def meet_again(self, touches: Sequence[Touch]) -> None:
         """Something that a step touches which the last run has made as well."""
         for _, target, part, _ in touches:
             self._known(target)
             if _is_identity(part):
                 self._known(part[1])
 
-    def meet_operation_again(self, operation: Operation, touches: Iterable[Touch]) -> None:
-        """The same, given the operation as well: mostly there is but one object."""
+    def begin_step_again(self, operation: Operation) -> None:
+        """The next step is one that the last run has made as well."""
+        current = self._current = self._steps[self._at]
+        self._at += 1
+        self._place = 0
         if operation.also or type(operation.part) is tuple:
-            self.meet_again(touches)
-        elif self._current:
-            self._known(operation.target)
+            self.meet_again(touches_of(operation))
+        elif current:  # but one object, as nearly always
+            self._numbers[operation.target] = current[0]
+            self._place = 1
 
     def _known(self, identity: int) -> None:
         if self._place < len(self._current):
             self._numbers[identity] = self._current[self._place]
         self._place += 1
 
-    def named(self, touches: Iterable[Touch]) -> tuple[Touch, ...]:
+    def named(self, touches: Sequence[Touch]) -> tuple[Touch, ...]:
         """The same touches, with numbers; nothing is remembered of the step."""
-        return tuple(
-            [
-                Touch(kind, self._number(target), self._part(part) if type(part) is tuple else part, inner)
-                for kind, target, part, inner in touches
-            ]
-        )
+        if len(touches) == 1:  # as nearly always
+            return (self._named(touches[0]),)
+        return tuple([self._named(touch) for touch in touches])
+
+    def _named(self, touch: Touch) -> Touch:
+        kind, target, part, inner = touch
+        number = self._numbers.get(target) or self._number(target)
+        return Touch(kind, number, self._part(part) if type(part) is tuple else part, inner)
 
     def _part(self, part: Hashable) -> Hashable:
         return (BY_IDENTITY, self._number(part[1])) if _is_identity(part) else part
