@@ -109,9 +109,13 @@ def dependent(one: Iterable[Touch], other: Sequence[Touch]) -> bool:
 
 def collide(one: Operation, other: Operation) -> bool:
     """Whether two operations of different tasks conflict, by what they announce."""
-    if one.target != other.target and not one.also and not other.also:
+    if one.also or other.also:
+        return dependent(touches_of(one), touches_of(other))
+    if one.target != other.target or not one.target or one.kind in NO_TARGET or other.kind in NO_TARGET:
         return False
-    return dependent(touches_of(one), touches_of(other))
+    if (one.looks or one.kind in READS) and (other.looks or other.kind in READS):
+        return False
+    return one.part == other.part or WHOLE in (one.part, other.part)
 
 
 # -- the order ---------------------------------------------------------------------------------------------------
