@@ -6,6 +6,8 @@ import gc
 import sys
 import weakref
 from collections.abc import Iterable, Iterator
+from itertools import compress, repeat
+from operator import is_
 from types import FunctionType
 from typing import Any, Final
 
@@ -54,8 +56,10 @@ class Stock:
         if FREE_THREADED_BUILD:
             return _functions_of_modules()
         young = _COUNTS_COLLECTIONS and self._moment == _moment()
+        if not young:
+            gc.unfreeze()  # what is frozen is not listed
         objects = [*gc.get_objects(0), *gc.get_objects(1)] if young else gc.get_objects()
-        return [each for each in objects if type(each) is FunctionType]
+        return compress(objects, map(is_, map(type, objects), repeat(FunctionType)))
 
     def _forget_gone(self) -> None:
         """Who asks next is told of all that are left once more."""
