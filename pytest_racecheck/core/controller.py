@@ -137,8 +137,12 @@ class Controller(Outside):
         if self.steps > self.max_steps and self.last_operations.add(task):
             self.finish_with(self.last_operations.failure(task, self.alive, self.max_steps))
         chosen = self._choose(task, site.key)
+        waited = False
         if chosen is not task:
+            waited = blocked is not None and blocked()
             self._park(task, chosen)
+        if self.passed is not None:
+            self.passed.clear(waited)
         self.path.append((task.index, site))
         if self.journal is not None:
             self._write_journal(task)
@@ -399,6 +403,8 @@ class Controller(Outside):
             if default is task and self.recorder is not None:
                 self._record_preemption(task)
             self.schedule.append(Switch(choice.running or "", place, choice.occurrence, chosen.id, default is task))
+            if default is task and self.passed is not None:
+                self.chances.append(self.passed.chance())
         self._streak = self._streak + 1 if chosen is task else 0
         return chosen
 

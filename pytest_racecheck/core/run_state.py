@@ -9,9 +9,22 @@ from typing import Protocol, Self
 from pytest_racecheck.core.baton import Baton, make_baton
 from pytest_racecheck.core.clock import VirtualClock
 from pytest_racecheck.core.livelock import LastOperations
+from pytest_racecheck.core.passed import Passed
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.task import Task
-from pytest_racecheck.core.values import Event, Failure, Kind, Operation, Site, Step, Switch, TaskId, Touch, Trace
+from pytest_racecheck.core.values import (
+    Chance,
+    Event,
+    Failure,
+    Kind,
+    Operation,
+    Site,
+    Step,
+    Switch,
+    TaskId,
+    Touch,
+    Trace,
+)
 from pytest_racecheck.core.workers import WorkerPool
 
 
@@ -65,6 +78,8 @@ class RunState:
         self.on_task_start: Callable[[object], None] = _nothing
         """Called in the thread of a task with its body, before it."""
         self.on_task_end: Callable[[], None] = _nothing
+        self.passed: Passed | None = None
+        """What the running task has passed, if an instrument notes it."""
         self.held_outside: Callable[[Operation], bool] = _never
         """Whether what an operation waits for is held by somebody, and by no task."""
         self.own_idents = {_thread.get_ident()}
@@ -87,6 +102,7 @@ class RunState:
         controller.max_steps = 0
         controller.early_timeouts = False
         controller.wakeups = 0
+        controller.passed = None
         controller._reset(None)
         return controller
 
@@ -102,6 +118,8 @@ class RunState:
         self.uncontrolled: list[str] = []
         self.leaked: list[str] = []
         self.schedule: list[Switch] = []
+        self.chances: list[Chance] = []
+        """For each of its preemptions, whether the interpreter could have made it."""
         self.path: list[tuple[int, Site]] = []
         self.journal: list[Step] | None = [] if getattr(strategy, "watches", False) else None
         """What the strategy is told at the end, if it wants to be told everything."""
@@ -178,6 +196,7 @@ class RunState:
         tasks = tuple(self.tasks)
         return Trace(
             schedule=tuple(self.schedule),
+            chances=tuple(self.chances),
             failures=tuple(self.failures),
             steps=self.steps,
             choices=self.choices,

@@ -18,6 +18,9 @@ Kind = Literal[
 ``give-up`` is said, beside ``acquire``, of a lock that was not taken in time.
 """
 
+Chance = Literal["yes", "no", "unknown"]
+"""Whether CPython with its GIL can stop a task at some point; ``unknown`` where the way there can't be told."""
+
 WHOLE: Final = "<whole>"
 """The part of a target that conflicts with every other part of it."""
 
@@ -229,6 +232,8 @@ class Trace:
     """How many timed waits, sleeps among them, have ended by time."""
     unproven: tuple[str, ...] = ()
     """Sentences on what was done in steps whose order is not known: no number of runs proves anything about it."""
+    chances: tuple[Chance, ...] = ()
+    """For each preemption of the schedule, whether CPython with its GIL could make it; empty if nobody noted it."""
 
     @property
     def preemptions(self) -> int:

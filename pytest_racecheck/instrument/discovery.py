@@ -340,7 +340,7 @@ class Discoverer:
         key = (id(code), id(namespace), plan)
         known = _rewritten.get(key)
         if known is None or known.old is not code or known.namespace is not namespace:
-            new = rewrite(code, self._hooks[plan], plan, module=module, namespace=namespace)
+            new = rewrite(code, self._hooks[plan], plan, module=module, namespace=namespace, marked=True)
             known = _rewritten[key] = _Rewritten(code, new, namespace)
         return known.new
 

@@ -12,6 +12,7 @@ from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.values import Failure
 from pytest_racecheck.instrument import attributes, calls, containers, futures, primitives, threads, unproven, variables
 from pytest_racecheck.instrument.discovery import Discoverer
+from pytest_racecheck.instrument.marking import PASSED
 from pytest_racecheck.instrument.recording import Recording
 from pytest_racecheck.instrument.rewrite import Hooks, Plan
 from pytest_racecheck.instrument.scope import Scope
@@ -75,6 +76,7 @@ class Rewriting:
         discoverer = Discoverer(self._scope, {Plan.FULL: HOOKS, Plan.SYNC: SYNCHRONISATION_HOOKS}, controller)
         STATE.controller, STATE.sharing, STATE.discoverer = controller, Sharing(), discoverer
         self._controller, self._discoverer = controller, discoverer
+        controller.passed = PASSED
         controller.on_task_start = discoverer.task_started
         controller.on_task_end = discoverer.task_ended
         try:
