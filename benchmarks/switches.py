@@ -22,6 +22,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Final, NamedTuple
 
 from pytest_racecheck.instrument.marking import looks_of
@@ -29,6 +30,9 @@ from pytest_racecheck.instrument.switching import LOOKING
 from pytest_racecheck.instrument.versions import gil_enabled
 
 VERSION: Final = sys.version_info[:2]
+HALF: Final = 0.5
+THIRD: Final = Fraction(1, 3)
+"""Its operators are functions of the standard library, which no hook calls."""
 
 
 class Box:
@@ -132,6 +136,18 @@ def failing_c_code_between(box: Box) -> None:
     box.n = value + 1
 
 
+def an_operator_of_c_between(box: Box) -> None:
+    value = box.n
+    HALF + HALF
+    box.n = value + 1
+
+
+def an_operator_of_python_between(box: Box) -> None:
+    value = box.n
+    THIRD + THIRD
+    box.n = value + 1
+
+
 def a_property(box: Box) -> None:
     box.total += 1
 
@@ -205,6 +221,8 @@ CASES: Final = (
     Case(read_in_a_constructor, can=True),
     Case(c_code_between, can=True),
     Case(failing_c_code_between, can=VERSION == (3, 12)),  # there the way back from an except block is a jump backward
+    Case(an_operator_of_c_between, can=False),
+    Case(an_operator_of_python_between, can=True),
     Case(a_property, can=True),
     Case(a_loop_between, can=True),
     Case(a_loop_that_does_not_go_back, can=False),

@@ -10,6 +10,7 @@ from pytest_racecheck.core.baton import make_baton
 from pytest_racecheck.core.errors import RacecheckError, RacecheckInternalError, Unwind
 from pytest_racecheck.core.failures import deadlock, failure_of, left_behind, waiting_for
 from pytest_racecheck.core.outside import Outside, age, deadline_of
+from pytest_racecheck.core.passed import SURE
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.run_state import Recorder, Unhooked
 from pytest_racecheck.core.task import END, LAPSE, Task
@@ -383,6 +384,10 @@ class Controller(Outside):
 
     def _decide(self, task: Task | None, place: str, enabled: list[Task], default: Task | None = None) -> Task:
         default = default or (task if task is not None and task in enabled else enabled[0])
+        if self.gil and default is task and self.passed is not None and not self.passed[SURE]:
+            if self.touched is None:
+                return default
+            enabled = [default]
         limit = FAIR_STREAK if self.waits_ended <= MANY_WAITS else FAIR_STREAK // (self.waits_ended - MANY_WAITS)
         if default is task and self._streak >= limit and len(enabled) > 1:
             self._streak = 0

@@ -80,6 +80,8 @@ class RunState:
         self.on_task_end: Callable[[], None] = _nothing
         self.passed: Passed | None = None
         """What the running task has passed, if an instrument notes it."""
+        self.gil = False
+        """Whether a task can be stopped only where this interpreter, with its GIL, can stop it."""
         self.held_outside: Callable[[Operation], bool] = _never
         """Whether what an operation waits for is held by somebody, and by no task."""
         self.own_idents = {_thread.get_ident()}
@@ -103,6 +105,7 @@ class RunState:
         controller.early_timeouts = False
         controller.wakeups = 0
         controller.passed = None
+        controller.gil = False
         controller._reset(None)
         return controller
 
@@ -194,6 +197,7 @@ class RunState:
 
     def _trace(self, recorder: Recorder | None) -> Trace:
         tasks = tuple(self.tasks)
+        traces = recorder is not None or getattr(self.strategy, "traces", False)
         return Trace(
             schedule=tuple(self.schedule),
             chances=tuple(self.chances),
@@ -203,7 +207,8 @@ class RunState:
             forced=self.forced,
             tasks=tasks,
             fingerprint=hash(tuple(self.path)),
-            path=tuple([(tasks[index], site.key) for index, site in self.path]) if recorder else (),
+            path=tuple([(tasks[index], site.key) for index, site in self.path]) if traces else (),
+            moved=len({index for index, _ in self.path}),
             events=recorder.events() if recorder else (),
             uncontrolled=tuple(self.uncontrolled),
             leaked=tuple(self.leaked),

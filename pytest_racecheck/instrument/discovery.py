@@ -15,8 +15,9 @@ from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, Final
 
 from pytest_racecheck.core.controller import Controller
+from pytest_racecheck.core.ours import is_ours
 from pytest_racecheck.core.values import Site
-from pytest_racecheck.instrument import futures, stand_ins, threads, unproven
+from pytest_racecheck.instrument import futures, stand_ins, threads, unmarked, unproven
 from pytest_racecheck.instrument.attributes import ATTRIBUTES
 from pytest_racecheck.instrument.classify import CACHES, module_of
 from pytest_racecheck.instrument.primitives import PRIMITIVES
@@ -124,6 +125,7 @@ class Discoverer:
         self._watched: frozenset[str] = frozenset()
         self._tool: int | None = None
         self._runs = 0
+        self._was_exact = False
         self._has_met = False
         self.sites: dict[str, list[Site]] = {}
         self.full = 0
@@ -258,12 +260,28 @@ class Discoverer:
         while type(body) in (partial, MethodType):
             body = body.func if type(body) is partial else body.__func__
         self._take([body])
-        if sys.version_info < (3, 12) and self._is_profiled() and sys.getprofile() is None:
+        exact, self._was_exact = self._was_exact, self._is_exact()
+        if self._was_exact and not exact:
+            self._hear_again()
+        if sys.version_info < (3, 12) and (self._is_profiled() or self._is_exact()) and sys.getprofile() is None:
             sys.setprofile(self._profile)
 
     def _is_profiled(self) -> bool:
         """Looking costs: in the first runs, and in every one whose number is a power of two."""
         return self._runs < PROFILED_RUNS or not self._runs & (self._runs - 1)
+
+    def _is_exact(self) -> bool:
+        """Whether this run is to know of every function that a task enters: it is shown, or switches depend on it."""
+        return self._controller.recorder is not None or self._controller.gil
+
+    def _hear_again(self) -> None:
+        """Of functions that are entered and were known."""
+        if sys.version_info >= (3, 12) and self._tool is not None:
+            _monitoring.restart_events()
+
+    def hears(self) -> bool:
+        """Whether functions that are entered can be heard of at all."""
+        return sys.version_info < (3, 12) or self._tool is not None
 
     def task_ended(self) -> None:
         """A task ends in this thread."""
@@ -387,21 +405,27 @@ class Discoverer:
     def _on_start(self, code: CodeType, _offset: int) -> object:
         """Code has begun to run; called once for each code object that is known after that."""
         known = self._entries.get(id(code))
-        if known is not None and known.code is code:
-            return _monitoring.DISABLE
-        if get_ident() == self._controller.ident:
+        is_new = known is None or known.code is not code
+        if is_new and get_ident() != self._controller.ident:
+            return None
+        if is_new:
             with self._controller.unhooked():
                 self._met(code, sys._getframe(1).f_globals)
+        if not self._is_exact() or is_ours(code.co_filename) or unmarked.is_marked(code):
             return _monitoring.DISABLE
+        if get_ident() == self._controller.ident:
+            unmarked.entered(sys._getframe(1).f_back)
         return None
 
     def _profile(self, frame: FrameType, event: str, _argument: object) -> None:
-        if event == "call":
+        if event == "call" and get_ident() == self._controller.ident:
             code = frame.f_code
             known = self._entries.get(id(code))
-            if (known is None or known.code is not code) and get_ident() == self._controller.ident:
+            if known is None or known.code is not code:
                 with self._controller.unhooked():
                     self._met(code, frame.f_globals)
+            if self._is_exact() and not is_ours(code.co_filename) and not unmarked.is_marked(code):
+                unmarked.entered(frame.f_back)
 
     def _met(self, code: CodeType, namespace: dict[str, Any]) -> None:
         """Code that nobody called where we see it: from the next call on it runs with hooks."""

@@ -76,11 +76,11 @@ class Rewriting:
         discoverer = Discoverer(self._scope, {Plan.FULL: HOOKS, Plan.SYNC: SYNCHRONISATION_HOOKS}, controller)
         STATE.controller, STATE.sharing, STATE.discoverer = controller, Sharing(), discoverer
         self._controller, self._discoverer = controller, discoverer
-        controller.passed = PASSED
         controller.on_task_start = discoverer.task_started
         controller.on_task_end = discoverer.task_ended
         try:
             discoverer.begin()
+            controller.passed = PASSED if discoverer.hears() else None
             with futures.quiet_about_unwinding():
                 yield
         finally:

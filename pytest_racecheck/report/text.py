@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pytest_racecheck.core.values import Exploration, Finding, TaskId, Trace
+from pytest_racecheck.report.cause import cause_of, interpreter_of
 from pytest_racecheck.report.fit import counted, cut, plain, portable, sentence, short_path, unique, wrap
 from pytest_racecheck.report.interleaving import turns
 from pytest_racecheck.report.lanes import ReadLine, interleaving, paint
@@ -69,11 +70,12 @@ def render_error(exploration: Exploration, *, root: str = "", width: int = 80) -
 
 
 def _headline(finding: Finding, root: str, width: int, color: bool) -> list[str]:
-    """What is wrong, who did it, where; then the rest of the message."""
+    """What is wrong, who did it, where, what it depends on; then the rest of the message."""
     first, *rest = _message(finding, root)
     told = [paint(line, "wrong", color) for line in wrap(first, width, "", "  ")]
+    cause = [paint(line, "heading", color) for line in wrap(cause_of(finding, root), width, "", "  ")]
     more = [piece for line in rest for piece in wrap(line, width, "  " if not line.startswith(" ") else "", "    ")]
-    return told + _who_and_where(finding, root, width) + more
+    return told + _who_and_where(finding, root, width) + cause + more
 
 
 def _message(finding: Finding, root: str) -> list[str]:
@@ -114,7 +116,8 @@ def _listed(items: Sequence[str], width: int) -> list[str]:
 
 def _circumstances(finding: Finding, exploration: Exploration, width: int, lanes: bool) -> list[str]:
     """How many preemptions it takes, how it was found, and why nothing is drawn if nothing is."""
-    told = [_cause(finding), *_found(finding, exploration, width)]
+    can_switch = interpreter_of(finding, exploration)
+    told = [_effort(finding), *([can_switch] if can_switch else []), *_found(finding, exploration, width)]
     if not lanes:
         told.append("No operation on shared state was recorded in this run." + _why_nothing(finding))
     return [line for text in told for line in wrap(plain(text), width)]
@@ -139,7 +142,8 @@ def _why_nothing(finding: Finding) -> str:
     return " What happened lies in code outside the scope: name its package in racecheck_source to see it."
 
 
-def _cause(finding: Finding) -> str:
+def _effort(finding: Finding) -> str:
+    """How many preemptions it takes."""
     if finding.sequential:
         moved = _order(finding.trace)
         if len(moved) == 1:
@@ -192,7 +196,7 @@ def _further(finding: Finding, root: str, width: int, replay_option: str) -> lis
     for line in _message(finding, root):
         lines += wrap(line, width, "  ", "    ")
     lines += ["  " + line for line in _who_and_where(finding, root, width - 2)]
-    lines += wrap(plain(f"{_cause(finding)} Found in run {finding.run:,}."), width, "    ", "    ")
+    lines += wrap(plain(f"{_effort(finding)} Found in run {finding.run:,}."), width, "    ", "    ")
     for text in unique([*finding.remarks, *finding.trace.leaked]):
         lines += sentence(portable(text, root), width, "    ", "    ")
     return lines + ([f"    {replay_option}={shell_word(finding.token)}"] if finding.token else [])
