@@ -9,7 +9,6 @@ import sys
 import threading
 import weakref
 from _thread import get_ident
-from collections.abc import Iterator
 from functools import partial
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, Final
@@ -23,7 +22,7 @@ from pytest_racecheck.instrument.classify import CACHES, module_of
 from pytest_racecheck.instrument.primitives import PRIMITIVES
 from pytest_racecheck.instrument.rewrite import Hooks, Plan, rewrite
 from pytest_racecheck.instrument.scope import SYNCHRONISING_MODULES, Scope
-from pytest_racecheck.instrument.versions import FREE_THREADED_BUILD
+from pytest_racecheck.instrument.stock import stock_of
 
 _monitoring: Final[Any] = getattr(sys, "monitoring", None)
 
@@ -83,8 +82,6 @@ class _Rewritten:
 
 
 _rewritten: dict[tuple[int, int, Plan], _Rewritten] = {}
-_stocks: dict[tuple[str, tuple[str, ...]], dict[int, tuple[CodeType, Plan | None]]] = {}
-"""For each scope that was met, how the code that there was is to be instrumented: explorations repeat the question."""
 
 
 class _HarmlessTypes:
@@ -115,11 +112,10 @@ class Discoverer:
         self._scope = scope
         self._hooks = hooks
         self._controller = controller
+        self._stock = stock_of(scope)
         self._entries: dict[int, Entry] = {}
-        self._stock = _stocks.setdefault((scope.root, scope.sources), {})
         self._swapped: dict[int, tuple[weakref.ref[FunctionType], CodeType]] = {}
         self._swapped_to_keep = 0
-        self._functions: dict[int, list[FunctionType]] = {}
         self._classes: dict[int, type] = {}
         self._calls: dict[tuple[int, int], tuple[CodeType, Site]] = {}
         self._watched: frozenset[str] = frozenset()
@@ -140,11 +136,20 @@ class Discoverer:
 
     def begin(self) -> None:
         """Swap the code of what must not run without hooks even once, and look out for the rest."""
-        self._place_stand_ins()
-        for function in (threading.Thread._bootstrap, threading.Thread._bootstrap_inner):  # type: ignore[attr-defined]
+        self._stock.refresh(self._scope)
+        self._entries = dict(self._stock.entries)
+        self.failed = dict(self._stock.failed)
+        for function in (
+            threading.Thread._bootstrap,  # type: ignore[attr-defined]
+            threading.Thread._bootstrap_inner,  # type: ignore[attr-defined]
+            *self._stock.outside(),
+        ):
             self.entry(function)
-        for function in _all_functions():
-            self._take_stock(function)
+        self._stock.entries = dict(self._entries)
+        self._stock.failed = dict(self.failed)
+        self._place_stand_ins()
+        for function in list(self._stock.of_file(self._scope.test_file)):
+            self.entry(function)
         self._look_out()
 
     def end(self) -> None:
@@ -155,6 +160,10 @@ class Discoverer:
             if function is not None:
                 function.__code__ = code
         self._swapped.clear()
+        for place in self._watched:
+            for site in self._stock.sites.get(place, ()):
+                site.shared = False
+        self._stock.close()
 
     def next_run(self) -> bool:
         """Another run begins; tell whether the last one has met code that it ran without hooks."""
@@ -186,8 +195,12 @@ class Discoverer:
         """Make the sites of these keys choices, those that are still to be found as well."""
         self._watched |= places
         for place in places:
-            for site in self.sites.get(place, ()):
+            for site in self.sites_at(place):
                 site.shared = True
+
+    def sites_at(self, place: str) -> list[Site]:
+        """The sites of a key."""
+        return [*self.sites.get(place, ()), *self._stock.sites.get(place, ())]
 
     # -- what the hooks ask ------------------------------------------------------------------------------------
 
@@ -322,19 +335,6 @@ class Discoverer:
         self._entries[id(code)] = Entry(code, None, None)
         self._swap(function, code)
 
-    def _take_stock(self, function: FunctionType) -> None:
-        code = function.__code__
-        known = self._stock.get(id(code))
-        if known is None or known[0] is not code:
-            plan = self._scope.plan(code, function.__globals__)
-            known = self._stock[id(code)] = (code, plan)
-        if known[1] is Plan.FULL:
-            self._functions.setdefault(id(code), []).append(function)
-            if code.co_filename == self._scope.test_file:
-                self.entry(function)
-        elif known[1] is Plan.SYNC:
-            self.entry(function)
-
     def _discover(self, code: CodeType, namespace: dict[str, Any]) -> Entry:
         plan = self._scope.plan(code, namespace)
         if plan is None:
@@ -369,7 +369,7 @@ class Discoverer:
         for constant in new.co_consts:
             if type(constant) is Site:
                 constant.hidden = hidden
-                known = self.sites.setdefault(constant.key, [])
+                known = (self._stock if hidden else self).sites.setdefault(constant.key, [])
                 constant.shared = constant.key in self._watched or any(site.shared for site in known)
                 known.append(constant)
                 del known[:-SAME_PLACE]
@@ -432,7 +432,7 @@ class Discoverer:
         if self._scope.plan(code, namespace) is None:
             self._entries[id(code)] = Entry(code, None, OPAQUE)
             return
-        functions = self._functions.get(id(code)) or [
+        functions = self._stock.covered(code) or [
             function for function in gc.get_referrers(code) if type(function) is FunctionType
         ]
         for function in functions:
@@ -440,35 +440,3 @@ class Discoverer:
                 self._has_met = True
                 self.entry(function)
         self._entries.setdefault(id(code), Entry(code, None, OPAQUE))
-
-
-def _all_functions() -> Iterator[FunctionType]:
-    """Every function there is; where the collector forgets them (3.13t, once there are threads), those of modules."""
-    if FREE_THREADED_BUILD:
-        return iter(
-            {id(each): each for module in list(sys.modules.values()) for each in _functions_in(module, set())}.values()
-        )
-    return (each for each in gc.get_objects() if type(each) is FunctionType)
-
-
-def _functions_in(owner: Any, seen: set[int]) -> Iterator[FunctionType]:
-    """The functions in a module or class, those in its own classes and properties as well."""
-    for value in list(getattr(owner, "__dict__", {}).values()):
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        kind = type(value)
-        if kind is FunctionType:
-            yield value
-        elif kind in (staticmethod, classmethod):
-            yield from _only_functions(value.__func__)
-        elif kind is property:
-            yield from _only_functions(value.fget, value.fset, value.fdel)
-        elif issubclass(kind, type) and getattr(value, "__module__", None) == getattr(
-            owner, "__module__", owner.__name__
-        ):
-            yield from _functions_in(value, seen)
-
-
-def _only_functions(*values: object) -> Iterator[FunctionType]:
-    return (value for value in values if type(value) is FunctionType)

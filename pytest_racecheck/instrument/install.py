@@ -117,10 +117,9 @@ class Rewriting:
 
     def fingerprint(self, places: AbstractSet[str]) -> str:
         """See `Instrument`."""
-        sites = self._discoverer.sites if self._discoverer else {}
-        known = [
-            f"{place} {sites[place][0].action} {sites[place][0].name}" for place in sorted(places) if place in sites
-        ]
+        discoverer = self._discoverer
+        found = [(place, discoverer.sites_at(place)) for place in sorted(places)] if discoverer else []
+        known = [f"{place} {sites[0].action} {sites[0].name}" for place, sites in found if sites]
         return f"{zlib.crc32(chr(10).join(known).encode()):08x}"
 
     def uninstrumented(self) -> tuple[str, ...]:

@@ -56,6 +56,12 @@ class Scope:
         self._adopted: dict[int, dict[str, Any]] = {}
         self._named = self._named_files()
 
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Equal for scopes that cover the same code."""
+        outside = () if self.test_file.startswith(self.root) else (self.test_file,)
+        return (self.root, *self.sources, "", *outside)
+
     def missing(self) -> list[str]:
         """Which of the sources, as far as they hold no ``*`` or ``?``, name no module that there is."""
         return [source for source in self.sources if not _WILD.search(source) and not _exists(source)]
