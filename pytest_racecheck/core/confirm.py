@@ -30,8 +30,8 @@ ATTEMPTS: Final = 3
 PREEMPTED: Final = "preempted"
 """The note of the event that says where a task was stopped: all that is told of an operation that it never did."""
 
-MOST_WITH_GIL: Final = 100
-"""So many runs each of two searches may take to find a failure at places where the interpreter itself can switch."""
+MOST_WITH_GIL: Final = 20
+"""So many runs may each of two searches take to find a failure at places where the interpreter itself can switch."""
 
 MOST_FURTHER: Final = 5
 """So many other failures that were met on the way are reported."""
@@ -143,7 +143,7 @@ def finding_of(
     failure: Failure | None = None,
     causes: tuple[Cause, ...] = (),
 ) -> Finding:
-    """Make the finding of a failing run; ``failure`` is like the one that it is about, by default the first of the run."""
+    """Make the finding of a failing run; ``failure`` is like the one that it is of, by default the run's first."""
     signature = trace.failures[0].signature if failure is None else failure.signature
     failure = next((each for each in trace.failures if each.signature == signature), trace.failures[0])
     return Finding(
@@ -162,7 +162,7 @@ def finding_of(
 
 
 def with_gil(trace: Trace) -> Chance | None:
-    """Whether CPython with its GIL can make all the preemptions of a run; ``None`` if there is none, or nobody noted."""
+    """Whether CPython with its GIL can make all preemptions of a run; ``None`` if there is none, or nobody noted."""
     if trace.preemptions == 0 or not trace.chances:
         return None
     return "no" if "no" in trace.chances else "unknown" if "unknown" in trace.chances else "yes"
@@ -202,8 +202,8 @@ def _event_at(trace: Trace, step: Step | None) -> Event | None:
         return None
     events = [each for each in trace.events if (each.task, each.place) == (step.task, step.place)]
     told = [each for each in events if each.occurrence <= step.occurrence]
-    done = [each for each in told if each.note != PREEMPTED]
-    return (done or told or [None])[-1]
+    done = [each for each in told if each.note != PREEMPTED] or told
+    return done[-1] if done else None
 
 
 def _leak(runner: Runner, first: Trace, failure: Failure) -> tuple[str, ...]:

@@ -100,9 +100,12 @@ class _Placing:
         """Move one preemption; the trace with the best place of it becomes the best."""
         own = Steps(self._best.path).of(switch.task)
         index = next((number for number, step in enumerate(own) if step == _key(switch)), len(own))
-        found = [_Found(self._best, _key(switch), self._kind_at(switch), _is_new_line(own, index), index)]
+        found: list[_Found] = []
         after = self._earlier(switch, own, index, found)
         before = self._later(switch, own, index, found)
+        if not found:
+            return Difference(switch, after, before)
+        found.append(_Found(self._best, _key(switch), self._kind_at(switch), _is_new_line(own, index), index))
         chosen = min(found, key=_rank)
         self._best = chosen.trace
         moved = _switch_at(self._best.schedule, chosen.key) or switch
@@ -153,9 +156,7 @@ class _Placing:
 
     def _kind_at(self, switch: Switch) -> str:
         replay = Replay(self._best.schedule, traces=True, looks_at=_key(switch))
-        trace = self._run(replay)
-        if trace is not None and self._is_alike(trace):
-            self._best = trace
+        self._run(replay)
         return replay.kind
 
     def _shown_again(self, difference: Difference) -> Difference | None:

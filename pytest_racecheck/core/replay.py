@@ -23,7 +23,7 @@ class Replay:
         self.kind = ""
         """What the task was about to do that came to the step which is to be looked at."""
         self._step = looks_at
-        self._avoided = avoiding
+        self.avoided = avoiding
         self._waiting = {(switch.task, switch.place, switch.occurrence): switch for switch in schedule}
         self._parted = ""
 
@@ -39,7 +39,7 @@ class Replay:
         if key == self._step and choice.running in choice.enabled:
             self.kind = choice.operations[choice.enabled.index(choice.running)].kind
         switch = self._waiting.pop(key, None)
-        if self._avoided and self._avoided in (choice.default if switch is None else switch.to, choice.default):
+        if self.avoided and self.avoided in (choice.default if switch is None else switch.to, choice.default):
             return self._another(choice, switch)
         if switch is None:
             return choice.default
@@ -51,9 +51,9 @@ class Replay:
 
     def _another(self, choice: Choice, switch: Switch | None) -> TaskId:
         """Who moves in place of the task that is avoided: whom the schedule says, else the oldest other one."""
-        if switch is not None and switch.to in choice.enabled and switch.to != self._avoided:
+        if switch is not None and switch.to in choice.enabled and switch.to != self.avoided:
             return switch.to
-        others = [task for task in choice.enabled if task != self._avoided]
+        others = [task for task in choice.enabled if task != self.avoided]
         return choice.default if choice.default in others or not others else others[0]
 
     def end_run(self, trace: Trace) -> None:

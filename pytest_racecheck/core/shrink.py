@@ -11,7 +11,7 @@ from pytest_racecheck.core.one_preemption import OnePreemption
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.replay import Replay
 from pytest_racecheck.core.steps import Steps
-from pytest_racecheck.core.values import Schedule, Switch, Trace
+from pytest_racecheck.core.values import Schedule, Switch, TaskId, Trace
 
 MOST_ORDERS_KEPT: Final = 8
 """Of so many switches that stop nobody, all pairs are tried."""
@@ -27,7 +27,7 @@ MOST_ORDERS: Final = 150
 
 
 def shrink(trace: Trace, fails: Fails, most_runs: int = MOST_RUNS, goes_on: Callable[[], bool] = lambda: True) -> Trace:
-    """Find the smallest schedule that fails alike, as long as ``most_runs``, for each of the ways, and ``goes_on`` allow.
+    """Find the smallest schedule that fails alike, as far as ``most_runs``, for each way, and ``goes_on`` allow.
 
     First what is there is made smaller, until nothing more can be done (`_Shrinking`). What can't be made smaller need
     not be the least: after that all schedules with one preemption are tried, in two orders of the tasks, and then all
@@ -73,6 +73,7 @@ class _Shrinking:
         self._fails = fails
         self._left = most_runs
         self._goes_on = goes_on
+        self._tried: set[tuple[Schedule, TaskId]] = set()
 
     def reduce(self) -> None:
         """Make the best trace smaller until nothing more can be done, or the runs are spent."""
@@ -166,8 +167,10 @@ class _Shrinking:
         return self._left > 0 and self._goes_on()
 
     def _attempt(self, replay: Replay) -> bool:
-        if self._left == 0:
+        tried = (replay.schedule, replay.avoided)
+        if self._left == 0 or tried in self._tried:
             return False
+        self._tried.add(tried)
         self._left -= 1
         replay.start_run()
         found = self._fails(replay)

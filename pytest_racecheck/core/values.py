@@ -213,8 +213,8 @@ class Trace:
     fingerprint: int
     """Equal for runs that carried out the same operations in the same order."""
     path: tuple[tuple[TaskId, str], ...] = ()
-    """Task and site key of every step; what two runs of one schedule are compared by. Only of reported runs, and for
-    strategies with a true ``traces``."""
+    """Task and site key of every step; what two runs of one schedule are compared by. Only of reported runs, and of
+    those of strategies with a true ``traces``."""
     events: tuple[Event, ...] = ()
     uncontrolled: tuple[str, ...] = ()
     """Sentences on what was not under control in this run, with file and line."""
@@ -251,9 +251,9 @@ class Trace:
 class Cause(NamedTuple):
     """What a failure depends on, shown by running schedules that differ in one switch and pass.
 
-    It fails only if ``switch.to`` moves between ``after`` and ``before``, two operations of ``switch.task``; an end that
-    was not shown is ``None``. With neither, it fails only if ``switch.to`` moves next where the switch is. ``passes``:
-    the other way round, it fails unless ``switch.to`` moves before ``before``.
+    It fails only if ``switch.to`` moves between ``after`` and ``before``, two operations of ``switch.task``; an end
+    that was not shown is ``None``. With neither, it fails only if ``switch.to`` moves next where the switch is.
+    ``passes``: the other way round, it fails unless ``switch.to`` moves before ``before``.
     """
 
     switch: Switch
