@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Literal, NamedTuple
 
 from pytest_racecheck.core.one_preemption import OnePreemption
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.replay import Replay
 from pytest_racecheck.core.shrink import size_of
 from pytest_racecheck.core.steps import Step, Steps
-from pytest_racecheck.core.values import Schedule, Switch, Trace
+from pytest_racecheck.core.values import Schedule, Switch, TaskId, Trace
 
 MOST_MOVES: Final = 12
 """So many places are tried to each side of a preemption."""
@@ -98,8 +98,10 @@ class _Placing:
 
     def _place(self, switch: Switch) -> Difference:
         """Move one preemption; the trace with the best place of it becomes the best."""
-        own = Steps(self._best.path).of(switch.task)
-        index = next((number for number, step in enumerate(own) if step == _key(switch)), len(own))
+        own = _steps_of(self._best, switch.task)
+        if _key(switch) not in own:
+            return Difference(switch)
+        index = own.index(_key(switch))
         found: list[_Found] = []
         after = self._earlier(switch, own, index, found)
         before = self._later(switch, own, index, found)
@@ -112,46 +114,64 @@ class _Placing:
         return Difference(moved, after, before)
 
     def _earlier(self, switch: Switch, own: list[Step], index: int, found: list[_Found]) -> Step | None:
-        """The step of the task that must have been done before."""
+        """The step of the task that must have been done before: with a switch before it, or earlier, it passes."""
+        end = None
         for position in range(index - 1, max(index - 1 - MOST_MOVES, -1), -1):
-            replay = self._moved(switch, own[position])
-            trace = None if replay is None else self._run(replay)
-            if replay is None or trace is None or _switch_at(trace.schedule, own[position]) is None:
+            outcome = self._with_switch_at(switch, own, position, found, ())
+            if outcome is None:
                 break
-            if not self._fails_as_well(trace):
-                return None if trace.failures else own[position]
-            found.append(_Found(trace, own[position], replay.kind, _is_new_line(own, position), position))
-        return None
+            if outcome == "passes" and end is None:
+                end = own[position]
+            elif outcome == "fails alike":
+                end = None
+        return end
 
     def _later(self, switch: Switch, own: list[Step], index: int, found: list[_Found]) -> Step | None:
-        """The step of the task that must not have been done before."""
-        if index == len(own):  # it was never done
-            trace = self._run(Replay(_without(self._best.schedule, switch), traces=True))
-            return _key(switch) if trace is not None and not trace.failures else None
+        """The step of the task that must not have been done before: with a switch after it, or later, it passes."""
+        end = None
         for position in range(index + 1, min(index + 1 + MOST_MOVES, len(own)) + 1):
-            if position == len(own):
-                replay: Replay | None = Replay(_without(self._best.schedule, switch), traces=True)
-            else:
-                replay = self._moved(switch, own[position])
-            trace = None if replay is None else self._run(replay)
-            if replay is None or trace is None:
+            outcome = self._with_switch_at(switch, own, position, found, own[position - 1 : position])
+            if outcome is None:
                 break
-            if not self._fails_as_well(trace):
-                done = own[position - 1] in Steps(trace.path).of(switch.task)
-                return own[position - 1] if done and not trace.failures else None
-            if position == len(own) or _switch_at(trace.schedule, own[position]) is None:
-                break
-            found.append(_Found(trace, own[position], replay.kind, _is_new_line(own, position), position))
-        return None
+            if outcome == "passes" and end is None:
+                end = own[position - 1]
+            elif outcome == "fails alike":
+                end = None
+        return end
 
-    def _fails_as_well(self, trace: Trace) -> bool:
-        return self._is_alike(trace) and size_of(trace)[:3] <= size_of(self._best)[:3]
+    def _with_switch_at(
+        self, switch: Switch, own: list[Step], position: int, found: list[_Found], instead: Sequence[Step]
+    ) -> Literal["passes", "fails alike", "fails otherwise"] | None:
+        """What becomes of the run if the switch is at another step of its task; ``None`` if it can't be there.
 
-    def _moved(self, switch: Switch, step: Step) -> Replay | None:
-        """The schedule with the switch at another step of its task; ``None`` if there is another switch already."""
-        if any(_key(each) == step for each in self._best.schedule):
+        Behind the last step there is none. A task that is not stopped may take another way and never come to a later
+        step; then it moves on to its end, which is later still: it is enough that it has come to a step of ``instead``.
+        """
+        step = own[position] if position < len(own) else None
+        replay = self._moved(switch, step)
+        trace = None if replay is None else self._run(replay)
+        if replay is None or trace is None:
             return None
+        is_there = step is not None and _switch_at(trace.schedule, step) is not None
+        if self._is_alike(trace):
+            if step is not None and is_there and size_of(trace)[:3] <= size_of(self._best)[:3]:
+                found.append(_Found(trace, step, replay.kind, _is_new_line(own, position), position))
+            return "fails alike"
+        if trace.failures:
+            return "fails otherwise"
+        done = _steps_of(trace, switch.task)
+        return "passes" if is_there or any(each in done for each in instead) else None
+
+    def _moved(self, switch: Switch, step: Step | None) -> Replay | None:
+        """The schedule with the switch at another step of its task, or without it.
+
+        ``None`` if there is another switch already.
+        """
         others = _without(self._best.schedule, switch)
+        if step is None:
+            return Replay(others, traces=True)
+        if any(_key(each) == step for each in others):
+            return None
         return Replay((*others, Switch(*step, switch.to, preempts=True)), traces=True, looks_at=step)
 
     def _kind_at(self, switch: Switch) -> str:
@@ -173,11 +193,9 @@ class _Placing:
 
     def _behind(self, switch: Switch, step: Step) -> Replay | None:
         """The schedule with the switch after a step of its task."""
-        own = Steps(self._best.path).of(switch.task)
+        own = _steps_of(self._best, switch.task)
         following = own[own.index(step) + 1 :] if step in own else []
-        if not following:
-            return Replay(_without(self._best.schedule, switch), traces=True)
-        return self._moved(switch, following[0])
+        return self._moved(switch, following[0] if following else None)
 
     def _passes(self, replay: Replay | None) -> bool:
         trace = None if replay is None else self._run(replay)
@@ -211,7 +229,7 @@ class _Placing:
 
     def _latest(self, switch: Switch) -> Iterator[Difference]:
         """How late the preemption may be for nothing to fail: the step before which it has to be."""
-        own = Steps(self._best.path).of(switch.task)
+        own = _steps_of(self._best, switch.task)
         if _key(switch) not in own:
             return
         index = own.index(_key(switch))
@@ -234,6 +252,11 @@ class _Placing:
 
 def _key(switch: Switch) -> Step:
     return Step(switch.task, switch.place, switch.occurrence)
+
+
+def _steps_of(trace: Trace, task: TaskId) -> list[Step]:
+    """What a task did, and what it had come to when the run failed."""
+    return [*Steps(trace.path).of(task), *(Step(*step) for step in trace.came_to if step[0] == task)]
 
 
 def _switch_at(schedule: Schedule, step: Step) -> Switch | None:

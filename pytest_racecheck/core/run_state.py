@@ -130,6 +130,7 @@ class RunState:
         """What the step that goes on has done beside its operation, if the strategy wants to be asked at every step."""
         self.waits_ended = self.simultaneous = 0
         self.pending: tuple[tuple[TaskId, Operation], ...] = ()
+        self.came_to: tuple[tuple[TaskId, str, int], ...] = ()
         self.unproven: dict[str, None] = {}
         self.last_operations = LastOperations()
         self.woken = 0
@@ -189,6 +190,8 @@ class RunState:
                 self.pending = tuple([(task.id, task.operation) for task in self.alive if not task.ended])
             if failure is not None:
                 self.failures.append(failure)
+                left = [task for task in self.alive if not task.ended]
+                self.came_to = tuple([(task.id, task.operation.site.key, task.occurrence) for task in left])
             if self.running is None or self.running is not self.host or self.host.ended:
                 self._main.signal()
 
@@ -216,6 +219,7 @@ class RunState:
             operations=tuple(self.journal or ()),
             touched=tuple(self.touched or ()),
             pending=self.pending,
+            came_to=self.came_to,
             unproven=tuple(self.unproven),
             waits_ended=self.waits_ended,
         )

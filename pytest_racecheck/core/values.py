@@ -237,6 +237,9 @@ class Trace:
     """How many timed waits, sleeps among them, have ended by time."""
     unproven: tuple[str, ...] = ()
     """Sentences on what was done in steps whose order is not known: no number of runs proves anything about it."""
+    came_to: tuple[tuple[TaskId, str, int], ...] = ()
+    """Of a run that failed: the tasks that had not ended, with the key of the site and its occurrence that each had
+    come to, but not done."""
     moved: int = 0
     """How many tasks have carried out an operation."""
     chances: tuple[Chance, ...] = ()

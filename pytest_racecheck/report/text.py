@@ -73,7 +73,8 @@ def _headline(finding: Finding, root: str, width: int, color: bool) -> list[str]
     """What is wrong, who did it, where, what it depends on; then the rest of the message."""
     first, *rest = _message(finding, root)
     told = [paint(line, "wrong", color) for line in wrap(first, width, "", "  ")]
-    cause = [paint(line, "heading", color) for line in wrap(cause_of(finding, root), width, "", "  ")]
+    depends = cause_of(finding, root)
+    cause = [paint(line, "heading", color) for line in (wrap(depends, width, "", "  ") if depends else ())]
     more = [piece for line in rest for piece in wrap(line, width, "  " if not line.startswith(" ") else "", "    ")]
     return told + _who_and_where(finding, root, width) + cause + more
 
