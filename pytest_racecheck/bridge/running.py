@@ -97,7 +97,7 @@ def _explore(item: pytest.Function, check: Check, program: ItemProgram, progress
     store = TokenStore(item.config, item.nodeid)
     exploration = explore(
         program,
-        strategy=make_strategy(item.config, settings.strategy, settings.seed),
+        strategy=make_strategy(item.config, settings.strategy, settings.seed, gil=_by_gil(check)),
         instrument=_instrument(item, check),
         limits=_limits(check),
         seed=settings.seed,
@@ -142,7 +142,15 @@ def _limits(check: Check) -> Any:
         early_timeouts=settings.timeouts == "explore",
         wakeups=settings.wakeups,
         real_clock=settings.clock == "real",
+        gil=_by_gil(check),
     )
+
+
+def _by_gil(check: Check) -> bool:
+    """Whether the GIL says where tasks can be stopped; an interpreter that runs without one can stop them anywhere."""
+    from pytest_racecheck.core.confirm import has_gil
+
+    return check.settings.granularity == "gil" and has_gil()
 
 
 def _control() -> tuple[type[BaseException], ...]:

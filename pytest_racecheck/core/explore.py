@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from pytest_racecheck.core.confirm import (
@@ -78,6 +79,7 @@ def replay(
     Raises: TokenError, if it is broken, or does not fit the code any more (saying where it parted).
     """
     decoded = decode(token)
+    limits = replace(limits, gil=False)  # the schedule says all
     with Runner(program, instrument, limits, decoded.seed, control) as runner:
         replaying = _learn(runner, decoded.schedule)
         parted = replaying.parted
