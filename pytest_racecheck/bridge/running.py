@@ -16,7 +16,7 @@ from pytest_racecheck.bridge.free_threads import EndlessError
 from pytest_racecheck.bridge.options import MARKER
 from pytest_racecheck.bridge.program import ItemProgram
 from pytest_racecheck.bridge.progress import Progress
-from pytest_racecheck.bridge.reporting import remember
+from pytest_racecheck.bridge.reporting import has_colour, remember, remember_coloured
 from pytest_racecheck.bridge.store import TokenStore
 from pytest_racecheck.bridge.stress import STRATEGY as STRESS
 from pytest_racecheck.bridge.stress import render_stress_failure, stress
@@ -168,6 +168,8 @@ def _conclude(item: pytest.Function, exploration: Exploration) -> None:
             f"racecheck: interrupted after {exploration.runs:,} runs of {item.nodeid} (seed {exploration.seed})"
         )
     if exploration.outcome == "failed":
+        if has_colour(item.config):
+            remember_coloured(item, _failure_text(item, exploration, color=True))
         _fail(_failure_text(item, exploration), exploration.findings[0].failure.exception)
     if exploration.outcome == "error":
         from pytest_racecheck.report.text import render_error
@@ -212,7 +214,7 @@ def _told(errors: Iterable[RacecheckWarning]) -> Iterator[str]:
         yield from sentence(f"{type(error).__name__}: {error}", _width(), "", "  ")
 
 
-def _failure_text(item: pytest.Function, exploration: Exploration) -> str:
+def _failure_text(item: pytest.Function, exploration: Exploration, *, color: bool = False) -> str:
     root = str(item.config.rootpath)
     if exploration.strategy == STRESS:
         return render_stress_failure(exploration, root=root, width=_width())
@@ -224,7 +226,7 @@ def _failure_text(item: pytest.Function, exploration: Exploration) -> str:
         read_line=linecache.getline,
         root=root,
         width=_width(),
-        color=False,
+        color=color,
     )
 
 

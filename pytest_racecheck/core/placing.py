@@ -128,6 +128,7 @@ class _Placing:
 
     def _later(self, switch: Switch, own: list[Step], index: int, found: list[_Found]) -> Step | None:
         """The step of the task that must not have been done before: with a switch after it, or later, it passes."""
+        own = own + self._would_do(switch, own[index:])
         end = None
         for position in range(index + 1, min(index + 1 + MOST_MOVES, len(own)) + 1):
             outcome = self._with_switch_at(switch, own, position, found, own[position - 1 : position])
@@ -138,6 +139,13 @@ class _Placing:
             elif outcome == "fails alike":
                 end = None
         return end
+
+    def _would_do(self, switch: Switch, done: Sequence[Step]) -> list[Step]:
+        """What a task would do that the failure has kept from it, where nothing stops it there."""
+        replay = self._moved(switch, None)
+        trace = self._run(replay) if len(done) == 1 and replay is not None else None
+        own = [] if trace is None else _steps_of(trace, switch.task)
+        return own[own.index(done[0]) + 1 :] if done[0] in own else []
 
     def _with_switch_at(
         self, switch: Switch, own: list[Step], position: int, found: list[_Found], instead: Sequence[Step]
@@ -256,7 +264,9 @@ def _key(switch: Switch) -> Step:
 
 def _steps_of(trace: Trace, task: TaskId) -> list[Step]:
     """What a task did, and what it had come to when the run failed."""
-    return [*Steps(trace.path).of(task), *(Step(*step) for step in trace.came_to if step[0] == task)]
+    done = Steps(trace.path).of(task)
+    came_to = [Step(*step) for step in trace.came_to if step[0] == task]
+    return done + [step for step in came_to if step not in done]
 
 
 def _switch_at(schedule: Schedule, step: Step) -> Switch | None:

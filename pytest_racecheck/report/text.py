@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from pytest_racecheck.core.values import Exploration, Finding, TaskId, Trace
-from pytest_racecheck.report.cause import cause_of, interpreter_of
-from pytest_racecheck.report.fit import counted, cut, plain, portable, sentence, short_path, unique, wrap
+from pytest_racecheck.report.cause import cause_of, interpreter_of, same_switches
+from pytest_racecheck.report.fit import counted, cut, is_own, plain, portable, sentence, short_path, unique, wrap
 from pytest_racecheck.report.interleaving import turns
 from pytest_racecheck.report.lanes import ReadLine, interleaving, paint
 
@@ -21,6 +22,9 @@ _MOST_VALUES: Final = 6
 """Values told from the start of a run."""
 _MOST_TURNS: Final = 12
 """Turns told of a run without preemptions."""
+_MOST_PLACES: Final = 4
+"""Places told on the way to an exception."""
+_FOLDED: Final = "..."
 _WHOSE: Final = {
     "thread-exception": " (a thread)",
     "executor-exception": " (in an executor, and nobody looked at its future)",
@@ -52,7 +56,8 @@ def render_failure(
         lanes,
         _paragraphs([*finding.remarks, *finding.trace.leaked, *exploration.remarks], root, width),
         _limits(exploration, root, width),
-        *(_further(other, root, width, replay_option) for other in others),
+        _in_the_same_run(finding, root, width),
+        *(_further(other, finding, root, width, replay_option) for other in others),
         _replay(finding, nodeid, width, replay_option),
     ]
     return "\n\n".join("\n".join(section) for section in sections if section)
@@ -94,8 +99,24 @@ def _who_and_where(finding: Finding, root: str, width: int) -> list[str]:
         who = [cut(f"invariant {name}", width - 3)]
     elif failure.task is not None:
         who = [cut(f"task {failure.task}{_WHOSE.get(failure.kind, '')}", width - 3)]
-    places = [_place(location, root) for location in finding.locations if location.rpartition(":")[0]]
-    return _listed(who + unique(places), width)
+    located = [location for location in finding.locations if location.rpartition(":")[0]]
+    if failure.exception is not None:
+        return _listed(who + _on_the_way(located, root), width)
+    return _listed(who + unique(_place(location, root) for location in located), width)
+
+
+def _on_the_way(locations: Sequence[str], root: str) -> list[str]:
+    """The innermost place and the own code that led there; what libraries did in between is folded."""
+    shown: list[str] = []
+    for number, location in enumerate(locations):
+        if number == 0 or is_own(location.rpartition(":")[0], root):
+            shown.append(_place(location, root))
+        elif shown[-1] != _FOLDED:
+            shown.append(_FOLDED)
+    shown = unique(shown) if _FOLDED not in shown else shown
+    while shown and shown[-1] == _FOLDED:
+        shown.pop()
+    return shown[:_MOST_PLACES]
 
 
 def _place(location: str, root: str) -> str:
@@ -132,7 +153,8 @@ def _found(finding: Finding, exploration: Exploration, width: int) -> list[str]:
     if exploration.runs > finding.run:
         runs = counted(exploration.runs, "run")
         found += f"; {runs} with confirming and shrinking" if finding.token else f"; {runs} in all"
-    how = f"(strategy {exploration.strategy}, seed {exploration.seed})."
+    where = ", granularity gil" if exploration.granularity == "gil" else ""
+    how = f"(strategy {exploration.strategy}, seed {exploration.seed}{where})."
     return [f"{found} {how}"] if len(found) + 1 + len(plain(how)) <= width else [found, how]
 
 
@@ -191,9 +213,23 @@ def _limits(exploration: Exploration, root: str, width: int) -> list[str]:
     return lines
 
 
-def _further(finding: Finding, root: str, width: int, replay_option: str) -> list[str]:
+def _in_the_same_run(finding: Finding, root: str, width: int) -> list[str]:
+    """What else went wrong in the run that is shown."""
+    others = [failure for failure in finding.trace.failures if failure.signature != finding.failure.signature]
+    lines = ["In the same run:"] if others else []
+    for failure in others:
+        also = replace(
+            finding, kind=failure.kind, message=failure.message, locations=failure.locations, failure=failure
+        )
+        for line in _message(also, root):
+            lines += wrap(line, width, "  ", "    ")
+        lines += ["  " + line for line in _who_and_where(also, root, width - 2)]
+    return lines
+
+
+def _further(finding: Finding, first: Finding, root: str, width: int, replay_option: str) -> list[str]:
     """Another finding, without its interleaving, which its token shows."""
-    lines = ["Also found:"]
+    lines = ["The same preemption, another end:" if same_switches(first, finding) else "Also found:"]
     for line in _message(finding, root):
         lines += wrap(line, width, "  ", "    ")
     lines += ["  " + line for line in _who_and_where(finding, root, width - 2)]

@@ -27,8 +27,6 @@ class Exhaustive:
     def __init__(self) -> None:
         self.complete = False
         """Whether every schedule was run."""
-        self.classes = 0
-        """How many were run."""
         self.gave_up = ""
         """Why this can't be completed, as a sentence."""
         self._restarts = 0
@@ -36,10 +34,16 @@ class Exhaustive:
 
     def _begin(self) -> None:
         self._all = DepthFirst()
-        self.classes = 0
+        self._runs = 0
+        self._seen: set[int] = set()
         self._estimates = 0.0
         self._leaves = 1.0
         self._is_running = False
+
+    @property
+    def classes(self) -> int:
+        """How many schedules were run; when all were, how many interleavings they have led to."""
+        return len(self._seen) if self.complete else self._runs
 
     def start_run(self) -> bool:
         """See `Strategy`; ``False`` when every schedule was run, or this was given up."""
@@ -58,18 +62,19 @@ class Exhaustive:
     def end_run(self, trace: Trace) -> None:
         """See `Strategy`; a run that teaches anything makes this begin anew, as its choices were not all there are."""
         if trace.learned and not self.complete:
-            self._restarts += self.classes > 0
+            self._restarts += self._runs > 0
             if self._restarts > MOST_RESTARTS:
                 self.gave_up = "run after run, more turned out to be shared"
             self._begin()
         elif self._is_running:
             self._all.end_run(trace)
             self._is_running = False
-            self.classes += 1
+            self._runs += 1
+            self._seen.add(trace.fingerprint)
             self._estimates += self._leaves
 
     def estimate(self) -> float:
         """How many schedules there may be, by how many ways each run had."""
         if self.complete:
             return self.classes
-        return self._estimates / self.classes if self.classes else float("inf")
+        return self._estimates / self._runs if self._runs else float("inf")
