@@ -64,6 +64,7 @@ class Rewriting:
         self._scope = scope
         self._controller: Controller | None = None
         self._discoverer: Discoverer | None = None
+        self._sharing = Sharing()
 
     @contextmanager
     def installed(self, controller: Controller) -> Iterator[None]:
@@ -73,9 +74,11 @@ class Rewriting:
         """
         dialect()
         before = (STATE.controller, STATE.sharing, STATE.discoverer)
-        discoverer = Discoverer(self._scope, {Plan.FULL: HOOKS, Plan.SYNC: SYNCHRONISATION_HOOKS}, controller)
-        STATE.controller, STATE.sharing, STATE.discoverer = controller, Sharing(), discoverer
-        self._controller, self._discoverer = controller, discoverer
+        hooks = {Plan.FULL: HOOKS, Plan.SYNC: SYNCHRONISATION_HOOKS}
+        discoverer = Discoverer(self._scope, hooks, controller, outermost=STATE.discoverer is None)
+        sharing = Sharing()
+        STATE.controller, STATE.sharing, STATE.discoverer = controller, sharing, discoverer
+        self._controller, self._discoverer, self._sharing = controller, discoverer, sharing
         controller.on_task_start = discoverer.task_started
         controller.on_task_end = discoverer.task_ended
         try:
@@ -85,6 +88,7 @@ class Rewriting:
                 yield
         finally:
             discoverer.end()
+            sharing.forget_sites()
             STATE.controller, STATE.sharing, STATE.discoverer = before
             self._forget_run()
 
@@ -117,9 +121,8 @@ class Rewriting:
 
     def fingerprint(self, places: AbstractSet[str]) -> str:
         """See `Instrument`."""
-        discoverer = self._discoverer
-        found = [(place, discoverer.sites_at(place)) for place in sorted(places)] if discoverer else []
-        known = [f"{place} {sites[0].action} {sites[0].name}" for place, sites in found if sites]
+        first = [self._discoverer.sites(place)[:1] for place in sorted(places)] if self._discoverer else []
+        known = [f"{site.key} {site.action} {site.name}" for sites in first for site in sites]
         return f"{zlib.crc32(chr(10).join(known).encode()):08x}"
 
     def uninstrumented(self) -> tuple[str, ...]:
@@ -129,9 +132,7 @@ class Rewriting:
 
     def shared_sites(self) -> tuple[str, ...]:
         """See `Instrument`."""
-        if self._discoverer is None:
-            return ()
-        return tuple(sorted(key for key, sites in self._discoverer.sites.items() if any(site.shared for site in sites)))
+        return tuple(sorted({site.key for site in self._sharing.shared}))
 
     def _forget_run(self) -> None:
         HOLDERS.forget()
