@@ -33,6 +33,9 @@ PREEMPTED: Final = "preempted"
 MOST_WITH_GIL: Final = 20
 """So many runs may each of two searches take to find a failure at places where the interpreter itself can switch."""
 
+LAST_STEPS: Final = 40
+"""So many of the last operations of a task that failed by itself may be where another one should have moved."""
+
 MOST_FURTHER: Final = 5
 """So many other failures that were met on the way are reported."""
 
@@ -81,9 +84,17 @@ class _Confirming:
         return lambda: self._runner.seconds < seconds
 
     def _place(self, trace: Trace, goes_on: Callable[[], bool]) -> Placed:
-        if not trace.path:
+        if not trace.schedule and len(trace.tasks) > 1:
+            self._make_last_steps_choices()
+        if not trace.path or not trace.schedule:
             trace = self._runner.follow(trace.schedule, self._failure, traces=True) or trace
         return place(trace, self._run, self._is_alike, goes_on)
+
+    def _make_last_steps_choices(self) -> None:
+        """One task after another fails, and may have ended the run before anybody else has touched what it touches."""
+        recorded = self._runner.follow((), self._failure, recorded=True)
+        last = [event for event in recorded.events if event.task == self._failure.task] if recorded else []
+        self._runner.instrument.watch({event.place for event in last[-LAST_STEPS:] if event.place})
 
     def _as_the_interpreter_can(self, placed: Placed, goes_on: Callable[[], bool]) -> Placed | None:
         """The same failure with as few preemptions, but where this interpreter, with its GIL, can switch."""

@@ -36,6 +36,8 @@ def _part(cause: Cause, root: str) -> str:
     if cause.switch.place == "end":
         return f"task {to} moves next when task {task} has ended"
     where = f" at {_place(cause.at, root)}" if cause.at else ""
+    if task == to:
+        return f"the wait of task {task}{where} ends before what it waits for"
     return f"task {to} moves next when task {task} has to wait{where}"
 
 
@@ -52,7 +54,7 @@ def _place(event: Event, root: str) -> str:
 
 
 def _done(event: Event) -> str:
-    if event.kind == "yield":
+    if event.kind == "yield" or (event.name and event.name == event.value):  # a literal
         return ""
     if event.note:
         return cut(portable(event.note.partition(",")[0], ""), _LONGEST)

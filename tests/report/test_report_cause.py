@@ -55,6 +55,11 @@ def test_several_preemptions() -> None:
             "Fails only if task 2 moves next when task 0 has to wait at a.py:7.",
         ),
         (
+            Switch("0.1", "m:f+1.0", 1, "0.1", preempts=False),
+            event("wait", "ready.wait()"),
+            "Fails only if the wait of task 0.1 at a.py:7 ends before what it waits for.",
+        ),
+        (
             Switch("0", "m:f+1.0", 1, "2", preempts=False),
             None,
             "Fails only if task 2 moves next when task 0 has to wait.",
@@ -81,6 +86,7 @@ def test_what_passes_says_so() -> None:
         (event("acquire", note="waits for b, held by task 1 since x.py:3"), "a.py:7 (waits for b)"),
         (event("yield", note="preempted"), "a.py:7"),
         (event("read"), "a.py:7"),
+        (event("read", "['a']", "['a']"), "a.py:7"),
         (event("read", "text", "'" + "a" * 90 + "'"), "a.py:7 (read text = 'aaaaaaaaaaaaaaaaaaaaaaa...(104 chars))"),
     ],
 )
