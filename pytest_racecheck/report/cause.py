@@ -10,18 +10,14 @@ from pytest_racecheck.report.fit import cut, plain, portable, short_path
 _LONGEST: Final = 50
 """Characters of what was done at a place."""
 
-NO_SWITCH_BEFORE: Final = "3.10"
-"""Since then CPython looks for other threads in few places only."""
-
 
 def cause_of(finding: Finding, root: str) -> str:
     """What a failure depends on, as a sentence; "" where that was not shown."""
     causes = finding.causes
     if not causes:
         return ""
-    parts = [_part(cause, root) for cause in causes]
-    verb = "Passes if" if causes[0].passes else "Fails only if"
-    return f"{verb} {', and '.join(parts)}."
+    depends = ", and ".join(_part(cause, root) for cause in causes)
+    return f"Passes if {depends}." if causes[0].passes else f"Fails only if {depends}."
 
 
 def _part(cause: Cause, root: str) -> str:
@@ -76,10 +72,8 @@ def interpreter_of(finding: Finding, exploration: Exploration) -> str:
     if finding.with_gil == "yes":
         return f"{name} with its GIL can switch {where}."
     if finding.with_gil == "no":
-        return (
-            f"Needs a free-threaded build (or CPython before {NO_SWITCH_BEFORE}): with its GIL, {name} does not switch "
-            f"{where}."
-        )
+        needs = "Needs a free-threaded build (or CPython before 3.10)"  # since then it looks in few places only
+        return f"{needs}: with its GIL, {name} does not switch {where}."
     return f"Whether {name} with its GIL can switch {where} can't be told: code out of scope runs in between."
 
 
