@@ -20,7 +20,6 @@ from races import Case, Made, explored
 from pytest_racecheck.core.values import Cause, Chance, Finding
 from pytest_racecheck.report.cause import cause_of
 
-
 COUNTING = inspect.getsource(mock.CallableMixin._increment_mock_call)  # type: ignore[attr-defined]
 
 
