@@ -59,7 +59,7 @@ def confirm(runner: Runner, failing: Trace, first: Trace | None) -> tuple[Findin
     remarks = _leak(runner, first, failure) if first is not None and not shown.preemptions and number > 1 else ()
     causes = tuple(filter(None, (_cause(difference, shown) for difference in placed.differences)))
     finding = finding_of(shown, token_of(runner, shown.schedule), number, remarks, failure=failure, causes=causes)
-    return (finding, *confirming.further())
+    return (finding, *confirming.further(shown))
 
 
 class _Confirming:
@@ -124,10 +124,12 @@ class _Confirming:
     def _is_alike(self, trace: Trace) -> bool:
         return any(each.signature == self._failure.signature for each in trace.failures)
 
-    def further(self) -> tuple[Finding, ...]:
-        """A finding for each of the other failures that comes again when its schedule is run again."""
-        found = []
-        for failure, trace, number in list(self._others.values())[:MOST_FURTHER]:
+    def further(self, told: Trace) -> tuple[Finding, ...]:
+        """A finding for each failure that a run which is shown does not have, and that comes again in another one."""
+        found: list[Finding] = []
+        signatures = {failure.signature for failure in told.failures}
+        others = [other for signature, other in self._others.items() if signature not in signatures]
+        for failure, trace, number in others[:MOST_FURTHER]:
             shown = self._runner.follow(trace.schedule, failure, recorded=True)
             if shown is not None:
                 token = token_of(self._runner, shown.schedule)

@@ -24,6 +24,9 @@ MOST_MEMBERS: Final = 8
 """So many members of a group of exceptions."""
 
 
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+
+
 def failure_of(exception: BaseException, task: Task | None, kind: str = "") -> Failure:
     """Make the failure of an exception that a body, a thread's target or an invariant has raised."""
     frames = _frames(exception.__traceback__)
@@ -43,8 +46,8 @@ def failure_of(exception: BaseException, task: Task | None, kind: str = "") -> F
 
 
 def summary_of(exception: BaseException) -> str:
-    """Type and message of an exception, and its notes."""
-    return "".join(traceback.format_exception_only(exception)).strip()
+    """Type and message of an exception, and its notes; without the colours that pytest gives to values."""
+    return _COLOUR.sub("", "".join(traceback.format_exception_only(exception))).strip()
 
 
 def behind(exception: BaseException, depth: int = 0) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from pytest_racecheck.core.values import Exploration, Finding, TaskId, Trace
+from pytest_racecheck.core.values import Exploration, Failure, Finding, TaskId, Trace
 from pytest_racecheck.report.cause import cause_of, interpreter_of, same_switches
 from pytest_racecheck.report.fit import counted, cut, is_own, plain, portable, sentence, short_path, unique, wrap
 from pytest_racecheck.report.interleaving import turns
@@ -229,7 +229,7 @@ def _in_the_same_run(finding: Finding, root: str, width: int) -> list[str]:
 
 def _further(finding: Finding, first: Finding, root: str, width: int, replay_option: str) -> list[str]:
     """Another finding, without its interleaving, which its token shows."""
-    lines = ["The same preemption, another end:" if same_switches(first, finding) else "Also found:"]
+    lines = [_kinship(first, finding)]
     for line in _message(finding, root):
         lines += wrap(line, width, "  ", "    ")
     lines += ["  " + line for line in _who_and_where(finding, root, width - 2)]
@@ -237,6 +237,20 @@ def _further(finding: Finding, first: Finding, root: str, width: int, replay_opt
     for text in unique([*finding.remarks, *finding.trace.leaked]):
         lines += sentence(portable(text, root), width, "    ", "    ")
     return lines + ([f"    {replay_option}={shell_word(finding.token)}"] if finding.token else [])
+
+
+def _kinship(first: Finding, other: Finding) -> str:
+    """What another finding has to do with the first one."""
+    if same_switches(first, other):
+        return "The same preemption, another end:"
+    if first.failure.place and _kind_of(first.failure) == _kind_of(other.failure):
+        return "The same failure, at another line:"
+    return "Also found:"
+
+
+def _kind_of(failure: Failure) -> tuple[str, str, str]:
+    kind, exception, place = failure.signature
+    return (kind, exception, place.rpartition("+")[0])
 
 
 def _replay(finding: Finding, nodeid: str, width: int, replay_option: str) -> list[str]:

@@ -130,3 +130,10 @@ def test_all_frames_are_told_the_innermost_first() -> None:
     lines = [int(location.rpartition(":")[2]) for location in failure.locations]
     assert lines[0] == line_of(looked_up, 2)
     assert lines[1:4] == [line_of(four_deep, 3), line_of(four_deep, 5), line_of(four_deep, 7)]
+
+
+def test_colours_in_a_message_are_taken_out() -> None:
+    def coloured() -> None:
+        raise AssertionError("assert \x1b[94m1\x1b[39;49;00m == 2")
+
+    assert message(coloured) == "AssertionError: assert 1 == 2"
