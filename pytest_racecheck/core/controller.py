@@ -10,6 +10,7 @@ from pytest_racecheck.core.baton import make_baton
 from pytest_racecheck.core.errors import RacecheckError, RacecheckInternalError, Unwind
 from pytest_racecheck.core.failures import deadlock, failure_of, left_behind, waiting_for
 from pytest_racecheck.core.outside import Outside, age, deadline_of
+from pytest_racecheck.core.passed import MAYBE, SURE
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.run_state import Recorder, Unhooked
 from pytest_racecheck.core.task import END, LAPSE, Task
@@ -40,6 +41,9 @@ TIME_OVER: Final = "its time is over"
 
 NO_REASON: Final = "wakes up although nobody has notified it"
 """What a report says of a spurious wake-up."""
+
+CANT_TELL: Final = "where the GIL lets a thread go in code out of scope, after what it does there, can't be told"
+"""Why nothing is proven of such code where tasks are stopped by the GIL only."""
 
 IMPATIENT_SECONDS: Final = 0.5
 """So long may tasks take to end when Ctrl-C is pressed a second time."""
@@ -137,8 +141,12 @@ class Controller(Outside):
         if self.steps > self.max_steps and self.last_operations.add(task):
             self.finish_with(self.last_operations.failure(task, self.alive, self.max_steps))
         chosen = self._choose(task, site.key)
+        waited = False
         if chosen is not task:
+            waited = blocked is not None and blocked()
             self._park(task, chosen)
+        if self.passed is not None:
+            self.passed.clear(waited)
         self.path.append((task.index, site))
         if self.journal is not None:
             self._write_journal(task)
@@ -404,6 +412,12 @@ class Controller(Outside):
 
     def _decide(self, task: Task | None, place: str, enabled: list[Task], default: Task | None = None) -> Task:
         default = default or (task if task is not None and task in enabled else enabled[0])
+        if self.gil and default is task and self.passed is not None and not self.passed[SURE]:
+            if self.passed[MAYBE]:
+                self.not_proven(CANT_TELL)
+            if self.touched is None:
+                return default
+            enabled = [default]
         limit = FAIR_STREAK if self.waits_ended <= MANY_WAITS else FAIR_STREAK // (self.waits_ended - MANY_WAITS)
         if default is task and self._streak >= limit and len(enabled) > 1:
             self._streak = 0
@@ -443,6 +457,8 @@ class Controller(Outside):
             self._record_preemption(task)
         occurrence = 1 if task is None else task.occurrence
         self.schedule.append(Switch("" if task is None else task.id, place, occurrence, chosen.id, preempts))
+        if preempts and self.passed is not None:
+            self.chances.append(self.passed.chance())
 
     def _record_preemption(self, task: Task) -> None:
         if self.recorder is not None:

@@ -9,9 +9,22 @@ from typing import Protocol, Self
 from pytest_racecheck.core.baton import Baton, make_baton
 from pytest_racecheck.core.clock import VirtualClock
 from pytest_racecheck.core.livelock import LastOperations
+from pytest_racecheck.core.passed import Passed
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.task import Task
-from pytest_racecheck.core.values import Event, Failure, Kind, Operation, Site, Step, Switch, TaskId, Touch, Trace
+from pytest_racecheck.core.values import (
+    Chance,
+    Event,
+    Failure,
+    Kind,
+    Operation,
+    Site,
+    Step,
+    Switch,
+    TaskId,
+    Touch,
+    Trace,
+)
 from pytest_racecheck.core.workers import WorkerPool
 
 
@@ -65,6 +78,10 @@ class RunState:
         self.on_task_start: Callable[[object], None] = _nothing
         """Called in the thread of a task with its body, before it."""
         self.on_task_end: Callable[[], None] = _nothing
+        self.passed: Passed | None = None
+        """What the running task has passed, if an instrument notes it."""
+        self.gil = False
+        """Whether a task can be stopped only where this interpreter, with its GIL, can stop it."""
         self.held_outside: Callable[[Operation], bool] = _never
         """Whether what an operation waits for is held by somebody, and by no task."""
         self.own_idents = {_thread.get_ident()}
@@ -87,6 +104,8 @@ class RunState:
         controller.max_steps = 0
         controller.early_timeouts = False
         controller.wakeups = 0
+        controller.passed = None
+        controller.gil = False
         controller._reset(None)
         return controller
 
@@ -102,6 +121,8 @@ class RunState:
         self.uncontrolled: list[str] = []
         self.leaked: list[str] = []
         self.schedule: list[Switch] = []
+        self.chances: list[Chance] = []
+        """For each of its preemptions, whether the interpreter could have made it."""
         self.path: list[tuple[int, Site]] = []
         self.journal: list[Step] | None = [] if getattr(strategy, "watches", False) else None
         """What the strategy is told at the end, if it wants to be told everything."""
@@ -115,6 +136,7 @@ class RunState:
         """The steps of it that were made, see `Choice`; it is over when the strategy is asked."""
         self.waits_ended = self.simultaneous = 0
         self.pending: tuple[tuple[TaskId, Operation], ...] = ()
+        self.came_to: tuple[tuple[TaskId, str, int], ...] = ()
         self.unproven: dict[str, None] = {}
         self.last_operations = LastOperations()
         self.woken = 0
@@ -174,6 +196,8 @@ class RunState:
                 self.pending = tuple([(task.id, task.operation) for task in self.alive if not task.ended])
             if failure is not None:
                 self.failures.append(failure)
+                left = [task for task in self.alive if not task.ended]
+                self.came_to = tuple([(task.id, task.operation.site.key, task.occurrence) for task in left])
             if self.running is None or self.running is not self.host or self.host.ended:
                 self._main.signal()
 
@@ -182,15 +206,18 @@ class RunState:
 
     def _trace(self, recorder: Recorder | None) -> Trace:
         tasks = tuple(self.tasks)
+        traces = recorder is not None or getattr(self.strategy, "traces", False)
         return Trace(
             schedule=tuple(self.schedule),
+            chances=tuple(self.chances),
             failures=tuple(self.failures),
             steps=self.steps,
             choices=self.choices,
             forced=self.forced,
             tasks=tasks,
             fingerprint=hash(tuple(self.path)),
-            path=tuple([(tasks[index], site.key) for index, site in self.path]) if recorder else (),
+            path=tuple([(tasks[index], site.key) for index, site in self.path]) if traces else (),
+            moved=len({index for index, _ in self.path}),
             events=recorder.events() if recorder else (),
             uncontrolled=tuple(self.uncontrolled),
             leaked=tuple(self.leaked),
@@ -198,6 +225,7 @@ class RunState:
             operations=tuple(self.journal or ()),
             touched=tuple(self.touched or ()),
             pending=self.pending,
+            came_to=self.came_to,
             unproven=tuple(self.unproven),
             waits_ended=self.waits_ended,
         )

@@ -17,7 +17,7 @@ from typing import Any, Final
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.ours import is_ours
 from pytest_racecheck.core.values import Site
-from pytest_racecheck.instrument import futures, stand_ins, threads, unproven
+from pytest_racecheck.instrument import futures, stand_ins, threads, unmarked, unproven
 from pytest_racecheck.instrument.attributes import ATTRIBUTES
 from pytest_racecheck.instrument.classify import CACHES, module_of
 from pytest_racecheck.instrument.prepared import Entry, Known, Prepared, prepared_for
@@ -112,6 +112,7 @@ class Discoverer:
         self._tool: int | None = None
         self._looks_out = False
         self._runs = 0
+        self._was_exact = False
         self._has_met = False
         self.harmless = _HarmlessTypes()
         self._foreign: dict[int, tuple[type, bool]] = {}
@@ -278,12 +279,29 @@ class Discoverer:
         while type(body) in (partial, MethodType):
             body = body.func if type(body) is partial else body.__func__
         self._take([body])
-        if sys.version_info < (3, 12) and self._is_profiled() and sys.getprofile() is None:
+        exact, self._was_exact = self._was_exact, self._is_exact()
+        if self._was_exact and not exact:
+            self._hear_again()
+        if sys.version_info < (3, 12) and (self._is_profiled() or self._is_exact()) and sys.getprofile() is None:
             sys.setprofile(self._profile)
 
     def _is_profiled(self) -> bool:
         """Looking costs: in the first runs, and in every one whose number is a power of two."""
         return self._looks_out and (self._runs < PROFILED_RUNS or not self._runs & (self._runs - 1))
+
+    def _is_exact(self) -> bool:
+        """Whether this run is to know of every function that a task enters: it is shown, or switches depend on it."""
+        return self._controller.recorder is not None or self._controller.gil
+
+    def _hear_again(self) -> None:
+        """Of functions that are entered, those that are known as well."""
+        self._listen()
+        if self._tool is not None:
+            _monitoring.restart_events()
+
+    def hears(self) -> bool:
+        """Whether functions that are entered can be heard of at all."""
+        return sys.version_info < (3, 12) or self._tool is not None or bool(_free_tools())
 
     def task_ended(self) -> None:
         """A task ends in this thread."""
@@ -347,7 +365,7 @@ class Discoverer:
         key = (id(code), id(namespace), plan)
         known = _rewritten.get(key)
         if known is None or known.old is not code or known.namespace is not namespace:
-            new = rewrite(code, self._hooks[plan], plan, module=module, namespace=namespace)
+            new = rewrite(code, self._hooks[plan], plan, module=module, namespace=namespace, marked=True)
             known = _rewritten[key] = _Rewritten(code, new, namespace)
         return known.new
 
@@ -376,11 +394,12 @@ class Discoverer:
     def look_out(self) -> None:
         """Hear of all code that begins to run: there may be some that is in scope and was not swapped."""
         self._looks_out = True
-        if sys.version_info >= (3, 12) and self._tool is None:
+        self._listen()
+
+    def _listen(self) -> None:
+        free = _free_tools()
+        if self._tool is None and free:
             monitoring = _monitoring
-            free = [tool for tool in (4, 3, 5, 2, 0) if monitoring.get_tool(tool) is None]
-            if not free:
-                return
             self._tool = free[0]
             monitoring.use_tool_id(self._tool, "racecheck")
             monitoring.register_callback(self._tool, monitoring.events.PY_START, self._on_start)
@@ -395,24 +414,31 @@ class Discoverer:
 
     def _on_start(self, code: CodeType, _offset: int) -> object:
         """Code has begun to run; called once for each code object that is known after that."""
-        if self._known.entry(code) is not None:
-            return _monitoring.DISABLE
-        if get_ident() == self._controller.ident:
-            with self._controller.unhooked():
-                self._met(code, sys._getframe(1).f_globals)
-            return _monitoring.DISABLE
-        # Not in a task. What is never of interest is not asked for again: our own code most of all.
+        is_new = self._known.entry(code) is None
+        in_task = get_ident() == self._controller.ident
         if is_ours(code.co_filename):
             return _monitoring.DISABLE
+        if is_new and in_task:
+            with self._controller.unhooked():
+                self._met(code, sys._getframe(1).f_globals)
+        if self._is_exact() and not unmarked.is_marked(code):
+            if in_task:
+                unmarked.entered(sys._getframe(1).f_back)
+            return None
+        if in_task or not is_new:
+            return _monitoring.DISABLE
+        # Not in a task. What is never of interest is not asked for again.
         plan = self._prepared.plan(code, sys._getframe(1).f_globals, self._scope)
         return None if plan is not None else _monitoring.DISABLE
 
     def _profile(self, frame: FrameType, event: str, _argument: object) -> None:
-        if event == "call":
+        if event == "call" and get_ident() == self._controller.ident:
             code = frame.f_code
-            if self._known.entry(code) is None and get_ident() == self._controller.ident:
+            if self._known.entry(code) is None:
                 with self._controller.unhooked():
                     self._met(code, frame.f_globals)
+            if self._is_exact() and not is_ours(code.co_filename) and not unmarked.is_marked(code):
+                unmarked.entered(frame.f_back)
 
     def _met(self, code: CodeType, namespace: dict[str, Any]) -> None:
         """Code that nobody called where we see it: from the next call on it runs with hooks."""
@@ -434,3 +460,10 @@ def _give_back(reference: weakref.ref[FunctionType], code: CodeType) -> None:
     function = reference()
     if function is not None:
         function.__code__ = code
+
+
+def _free_tools() -> list[int]:
+    """Numbers by which ``sys.monitoring`` would know us; none where there is no such thing."""
+    if _monitoring is None:
+        return []
+    return [tool for tool in (4, 3, 5, 2, 0) if _monitoring.get_tool(tool) is None]

@@ -12,6 +12,7 @@ from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.values import Failure
 from pytest_racecheck.instrument import attributes, calls, containers, futures, primitives, threads, unproven, variables
 from pytest_racecheck.instrument.discovery import Discoverer
+from pytest_racecheck.instrument.marking import PASSED
 from pytest_racecheck.instrument.recording import Recording
 from pytest_racecheck.instrument.rewrite import Hooks, Plan
 from pytest_racecheck.instrument.scope import Scope
@@ -82,6 +83,7 @@ class Rewriting:
         controller.on_task_end = discoverer.task_ended
         try:
             discoverer.begin()
+            controller.passed = PASSED if discoverer.hears() else None
             with futures.quiet_about_unwinding():
                 yield
         finally:
