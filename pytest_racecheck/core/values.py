@@ -258,6 +258,27 @@ class Finding:
     """Further sentences: leaked state, a replay that did not repeat, what shrinking did."""
 
 
+class Figures(NamedTuple):
+    """What a search that found nothing can say of what it has not seen; see `core.figures`."""
+
+    independent_runs: int = 0
+    """How many runs were drawn at random without regard to what others found: the next two are about such runs."""
+    share_seen: float = 0.0
+    """An estimate of how probable it is that one more of them shows an interleaving that was seen."""
+    failure_probability: float = 1.0
+    """The most that the probability of such a run to fail can be, with a confidence of 95 %."""
+    depth: int = 0
+    """Bugs that need so many ordering constraints were looked for by runs that hit each with a known probability."""
+    depth_probability: float = 0.0
+    """How probable it was at least that one of them would have been hit."""
+    classes_run: int = 0
+    """How many classes of equivalent interleavings were run one by one, by the strategy that runs each once."""
+    classes_estimated: float = 0.0
+    """An estimate of how many there are; 0 if there is none."""
+
+
+NO_FIGURES: Final = Figures()
+
 Outcome = Literal["failed", "passed", "verified", "error"]
 
 
@@ -292,3 +313,6 @@ class Exploration:
     """For the outcome ``verified``: how many classes of equivalent interleavings there are, each of which was run."""
     unproven: tuple[str, ...] = ()
     """Why it can't be verified, however many runs are made: sentences."""
+    learning: int = 0
+    """How many runs it took to learn what is shared: the number of the last run that taught anything of that."""
+    figures: Figures = NO_FIGURES
