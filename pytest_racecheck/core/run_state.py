@@ -10,10 +10,23 @@ from pytest_racecheck.core.baton import Baton, make_baton
 from pytest_racecheck.core.clock import VirtualClock
 from pytest_racecheck.core.livelock import LastOperations
 from pytest_racecheck.core.observation import Left, Seen
+from pytest_racecheck.core.passed import Passed
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.record import RunRecord
 from pytest_racecheck.core.task import Task
-from pytest_racecheck.core.values import Event, Failure, Kind, Operation, Site, Step, Switch, TaskId, Touch, Trace
+from pytest_racecheck.core.values import (
+    Chance,
+    Event,
+    Failure,
+    Kind,
+    Operation,
+    Site,
+    Step,
+    Switch,
+    TaskId,
+    Touch,
+    Trace,
+)
 from pytest_racecheck.core.workers import WorkerPool
 
 
@@ -77,6 +90,10 @@ class RunState:
         self.on_task_start: Callable[[object], None] = _nothing
         """Called in the thread of a task with its body, before it."""
         self.on_task_end: Callable[[], None] = _nothing
+        self.passed: Passed | None = None
+        """What the running task has passed, if an instrument notes it."""
+        self.gil = False
+        """Whether a task can be stopped only where this interpreter, with its GIL, can stop it."""
         self.held_outside: Callable[[Operation], bool] = _never
         """Whether what an operation waits for is held by somebody, and by no task."""
         self.own_idents = {_thread.get_ident()}
@@ -99,6 +116,8 @@ class RunState:
         controller.max_steps = 0
         controller.early_timeouts = False
         controller.wakeups = 0
+        controller.passed = None
+        controller.gil = False
         controller._reset(None)
         return controller
 
@@ -114,22 +133,23 @@ class RunState:
         self.uncontrolled: list[str] = []
         self.leaked: list[str] = []
         self.schedule: list[Switch] = []
+        self.chances: list[Chance] = []
+        """For each of its preemptions, whether the interpreter could have made it."""
         self.path: list[tuple[int, Site]] = []
-        self.operations: list[Operation] = []
-        """What was done at each place of the path."""
-        self.beside: list[tuple[int, int, Kind, int]] = []
-        """What was done to an object without being announced: after so many operations, by which task, which kind,
-        which target."""
-        self.joins: list[tuple[int, tuple[TaskId, ...]]] = []
-        """After which operations it was known that which tasks had ended."""
-        self.results: dict[TaskId, object] = {}
-        """What bodies have returned, in runs that are recorded."""
+        self._begin_record()
         self.journal: list[Step] | None = [] if getattr(strategy, "watches", False) else None
         """What the strategy is told at the end, if it wants to be told everything."""
         self.touched: list[Touch] | None = [] if getattr(strategy, "follows", False) else None
         """What the step that goes on has done beside its operation, if the strategy wants to be asked at every step."""
+        self.script: Sequence[tuple[TaskId, bool]] = ()
+        """Who is to move first, and then, and so on, if the strategy knows; and whether another could."""
+        if self.touched is not None and not self.early_timeouts and not self.wakeups:
+            self.script = getattr(strategy, "script", ())
+        self.followed: list[tuple[Operation, tuple[Touch, ...]]] = []
+        """The steps of it that were made, see `Choice`; it is over when the strategy is asked."""
         self.waits_ended = self.simultaneous = 0
         self.pending: tuple[tuple[TaskId, Operation], ...] = ()
+        self.came_to: tuple[tuple[TaskId, str, int], ...] = ()
         self.unproven: dict[str, None] = {}
         self.last_operations = LastOperations()
         self.woken = 0
@@ -152,6 +172,17 @@ class RunState:
         """The task that is the thread which explores, in runs of a single body."""
         self._roots: list[Task] = []
         self.clock.reset()
+
+    def _begin_record(self) -> None:
+        self.operations: list[Operation] = []
+        """What was done at each place of the path."""
+        self.beside: list[tuple[int, int, Kind, int]] = []
+        """What was done to an object without being announced: after so many operations, by which task, which kind,
+        which target."""
+        self.joins: list[tuple[int, tuple[TaskId, ...]]] = []
+        """After which operations it was known that which tasks had ended."""
+        self.results: dict[TaskId, object] = {}
+        """What bodies have returned, in runs that are recorded."""
 
     def current(self) -> Task | None:
         """The task that the calling thread is, if it may move now."""
@@ -192,6 +223,8 @@ class RunState:
                 self.pending = tuple([(task.id, task.operation) for task in self.alive if not task.ended])
             if failure is not None:
                 self.failures.append(failure)
+                left = [task for task in self.alive if not task.ended]
+                self.came_to = tuple([(task.id, task.operation.site.key, task.occurrence) for task in left])
             if self.running is None or self.running is not self.host or self.host.ended:
                 self._main.signal()
 
@@ -213,15 +246,18 @@ class RunState:
 
     def _trace(self, recorder: Recorder | None) -> Trace:
         tasks = tuple(self.tasks)
+        traces = recorder is not None or getattr(self.strategy, "traces", False)
         return Trace(
             schedule=tuple(self.schedule),
+            chances=tuple(self.chances),
             failures=tuple(self.failures),
             steps=self.steps,
             choices=self.choices,
             forced=self.forced,
             tasks=tasks,
             fingerprint=hash(tuple(self.path)),
-            path=tuple([(tasks[index], site.key) for index, site in self.path]) if recorder else (),
+            path=tuple([(tasks[index], site.key) for index, site in self.path]) if traces else (),
+            moved=len({index for index, _ in self.path}),
             events=recorder.events() if recorder else (),
             uncontrolled=tuple(self.uncontrolled),
             leaked=tuple(self.leaked),
@@ -229,6 +265,7 @@ class RunState:
             operations=tuple(self.journal or ()),
             touched=tuple(self.touched or ()),
             pending=self.pending,
+            came_to=self.came_to,
             unproven=tuple(self.unproven),
             waits_ended=self.waits_ended,
         )

@@ -47,13 +47,15 @@ class Limits:
     """So often in a run may a wait for a condition end although nobody has notified it: one more choice."""
     real_clock: bool = False
     """Whether time is that of the machine, and waiting takes it."""
+    gil: bool = False
+    """Whether a task can be stopped only where this interpreter, with its GIL, can stop it."""
 
 
 class Runner:
     """One program under one instrument; a context manager that leaves nothing behind.
 
-    Its counts (runs, the most tasks, choices and steps of a run, different interleavings, sentences on what was not
-    controlled) are over all runs since it was entered.
+    Its counts (runs, the last one that taught what is shared, the most tasks, choices and steps of a run, different
+    interleavings, sentences on what was not controlled) are over all runs since it was entered.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class Runner:
         self.seed = seed
         self.instrument = instrument
         self.began = time.perf_counter()
-        self.runs = self.tasks = self.choices = self.steps = self.forced = self.waits_ended = 0
+        self.runs = self.tasks = self.choices = self.steps = self.forced = self.waits_ended = self.learning = 0
         self.interleavings: set[int] = set()
         self.uncontrolled: dict[str, None] = {}
         self.leaked: dict[str, None] = {}
@@ -83,6 +85,7 @@ class Runner:
             wakeups=limits.wakeups,
             clock=RealClock() if limits.real_clock else VirtualClock(),
         )
+        self._controller.gil = limits.gil
         self._stack = ExitStack()
         self.all_steps = 0
         self.judging = self.judging_steps = 0
@@ -108,6 +111,15 @@ class Runner:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.__exit__(kind, error, trace)
+
+    @contextmanager
+    def only_with_gil(self) -> Iterator[None]:
+        """For the length of the block a task can be stopped only where this interpreter, with its GIL, can stop it."""
+        before, self._controller.gil = self._controller.gil, True
+        try:
+            yield
+        finally:
+            self._controller.gil = before
 
     @property
     def seconds(self) -> float:
@@ -182,6 +194,8 @@ class Runner:
             self._controller.results.clear()
             if not trace.failures:
                 trace = self._checked(trace)
+            if unseen := self.instrument.unseen():
+                trace = replace(trace, failures=(*trace.failures, *unseen))
         finally:
             self._program.tear_down()
         if not trace.failures and (failures := self.recognise()):
@@ -192,9 +206,11 @@ class Runner:
         self._count(trace)
         return trace
 
-    def follow(self, schedule: Schedule, failure: Failure | None = None, *, recorded: bool = False) -> Trace | None:
+    def follow(
+        self, schedule: Schedule, failure: Failure | None = None, *, recorded: bool = False, traces: bool = False
+    ) -> Trace | None:
         """Run a schedule; the trace, but ``None`` if a failure is given and the run does not fail like that."""
-        strategy = Replay(schedule)
+        strategy = Replay(schedule, traces=traces)
         strategy.start_run()
         if failure is None:
             return self.run(strategy, recorded=recorded)
@@ -213,14 +229,15 @@ class Runner:
             if isinstance(error, (KeyboardInterrupt, *self._control)):
                 raise
             return replace(trace, failures=(failure_of(error, None, "invariant"),))
-        unseen = self.instrument.unseen()
-        return replace(trace, failures=unseen) if unseen else trace
+        return trace
 
     def _count(self, trace: Trace) -> None:
         for failure in trace.failures:
             if isinstance(failure.exception, self._control):
                 raise failure.exception
         self.runs += 1
+        if trace.learned:
+            self.learning = self.runs
         self.tasks = max(self.tasks, len(trace.tasks))
         self.choices = max(self.choices, trace.choices)
         self.steps = max(self.steps, trace.steps)

@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
-from pytest_racecheck.core.clocks import Clock, join
 from pytest_racecheck.core.record import RunRecord
 from pytest_racecheck.core.values import Operation
+from pytest_racecheck.detect.clocks import Clock, join
 
 _GIVES: Final = frozenset({"give", "both", "put"})
 _TAKES: Final = frozenset({"take", "both"})

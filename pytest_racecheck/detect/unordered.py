@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
-from pytest_racecheck.core.clocks import Clock
 from pytest_racecheck.core.record import RunRecord
 from pytest_racecheck.core.values import WHOLE, Race, Side, TaskId
+from pytest_racecheck.detect.clocks import Clock
 from pytest_racecheck.detect.locks import Locks
 from pytest_racecheck.detect.order import HappensBefore
 from pytest_racecheck.detect.patterns import is_access

@@ -13,6 +13,7 @@ from pytest_racecheck.core.observation import Spots
 from pytest_racecheck.core.values import Failure
 from pytest_racecheck.instrument import attributes, calls, containers, futures, primitives, threads, unproven, variables
 from pytest_racecheck.instrument.discovery import Discoverer
+from pytest_racecheck.instrument.marking import PASSED
 from pytest_racecheck.instrument.observing import Observing
 from pytest_racecheck.instrument.recording import Recording
 from pytest_racecheck.instrument.rewrite import Hooks, Plan
@@ -65,6 +66,7 @@ class Rewriting:
         self._scope = scope
         self._controller: Controller | None = None
         self._discoverer: Discoverer | None = None
+        self._sharing = Sharing()
 
     @contextmanager
     def installed(self, controller: Controller) -> Iterator[None]:
@@ -74,17 +76,21 @@ class Rewriting:
         """
         dialect()
         before = (STATE.controller, STATE.sharing, STATE.discoverer)
-        discoverer = Discoverer(self._scope, {Plan.FULL: HOOKS, Plan.SYNC: SYNCHRONISATION_HOOKS}, controller)
-        STATE.controller, STATE.sharing, STATE.discoverer = controller, Sharing(), discoverer
-        self._controller, self._discoverer = controller, discoverer
+        hooks = {Plan.FULL: HOOKS, Plan.SYNC: SYNCHRONISATION_HOOKS}
+        discoverer = Discoverer(self._scope, hooks, controller, outermost=STATE.discoverer is None)
+        sharing = Sharing()
+        STATE.controller, STATE.sharing, STATE.discoverer = controller, sharing, discoverer
+        self._controller, self._discoverer, self._sharing = controller, discoverer, sharing
         controller.on_task_start = discoverer.task_started
         controller.on_task_end = discoverer.task_ended
         try:
             discoverer.begin()
+            controller.passed = PASSED if discoverer.hears() else None
             with futures.quiet_about_unwinding():
                 yield
         finally:
             discoverer.end()
+            sharing.forget_sites()
             STATE.controller, STATE.sharing, STATE.discoverer = before
             self._forget_run()
 
@@ -127,9 +133,8 @@ class Rewriting:
 
     def fingerprint(self, places: AbstractSet[str]) -> str:
         """See `Instrument`."""
-        discoverer = self._discoverer
-        found = [(place, discoverer.sites_at(place)) for place in sorted(places)] if discoverer else []
-        known = [f"{place} {sites[0].action} {sites[0].name}" for place, sites in found if sites]
+        first = [self._discoverer.sites(place)[:1] for place in sorted(places)] if self._discoverer else []
+        known = [f"{site.key} {site.action} {site.name}" for sites in first for site in sites]
         return f"{zlib.crc32(chr(10).join(known).encode()):08x}"
 
     def uninstrumented(self) -> tuple[str, ...]:
@@ -139,9 +144,7 @@ class Rewriting:
 
     def shared_sites(self) -> tuple[str, ...]:
         """See `Instrument`."""
-        if self._discoverer is None:
-            return ()
-        return tuple(sorted(key for key, sites in self._discoverer.sites.items() if any(site.shared for site in sites)))
+        return tuple(sorted({site.key for site in self._sharing.shared}))
 
     def _forget_run(self) -> None:
         HOLDERS.forget()

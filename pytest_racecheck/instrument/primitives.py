@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.task import Task
 from pytest_racecheck.core.values import WHOLE, Kind, Operation, Passing, Site
+from pytest_racecheck.instrument.marking import PASSED
 from pytest_racecheck.instrument.names import container_name
 from pytest_racecheck.instrument.sharing import Place
 from pytest_racecheck.instrument.synchronisation import BUILT_FROM_LOCKS
@@ -121,6 +122,8 @@ class Primitive(NamedTuple):
     """Whether it reaches further objects: those who wait for a future, those who were told to be called."""
     passes: Passing = "take"
     """What it passes on between tasks; a queue that does not keep the order of its items passes on everything."""
+    at_last: bool = False
+    """Whether what it does is the last thing that the function does: nobody else can move between that and the end."""
 
     def announce(
         self, controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]
@@ -143,6 +146,8 @@ class Primitive(NamedTuple):
             _note_whether_heard(task, site, owner)
         changed = () if self.looks or self.function is threading.Condition.wait else ((id(owner), WHOLE),)
         within = Within(site, owner, self.waits, task, changed, self.open)
+        if self.at_last:
+            return partial(_perform_at_last, task, within, function)
         return partial(_perform, task, within, function)
 
 
@@ -160,6 +165,12 @@ def _perform(task: Task, within: Within, function: Any, *arguments: Any, **keywo
     finally:
         task.within = before
         del within, function  # else an exception that a future keeps would keep the future
+
+
+def _perform_at_last(task: Task, within: Within, function: Any, *arguments: Any, **keywords: Any) -> Any:
+    result = _perform(task, within, function, *arguments, **keywords)
+    PASSED.clear()
+    return result
 
 
 def _name(site: Site, owner: object) -> str:
@@ -194,7 +205,7 @@ def _primitives() -> list[Primitive]:
     found = [
         Primitive(threading.Event.set, "update", passes="give"),
         Primitive(threading.Event.clear, "update", passes="both"),
-        Primitive(threading.Event.is_set, "read"),
+        Primitive(threading.Event.is_set, "read", at_last=True),
         Primitive(threading.Event.wait, "wait", _TO_BE_SET, looks=True),
         Primitive(threading.Condition.wait, "wait", _NOTIFIED, passes="both"),
         Primitive(threading.Condition.notify, "update", passes="give"),

@@ -235,7 +235,8 @@ class Recording:
     ) -> None:
         if len(self._events) < MOST_EVENTS:
             filename, line, function = place or (site.filename, site.line, site.qualname)
-            event = Event(task.id, kind, filename, line, function, name, value, shared=False, note=note)
+            times = task.counts.get(site, 0)
+            event = Event(task.id, kind, filename, line, function, name, value, False, note, site.key, times)
             self._events.append((event, location))
 
 

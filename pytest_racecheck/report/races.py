@@ -11,10 +11,11 @@ from pytest_racecheck.report.fit import cut, cut_path, plain, portable, sentence
 _VERBS: Final = {"read": "reads", "write": "writes", "update": "changes", "acquire": "takes"}
 
 
-def race_lines(race: Race, *, root: str, width: int) -> list[str]:
+def race_lines(race: Race, *, root: str, width: int, orders: bool = True) -> list[str]:
     """The steps of a race in their order, then what came of each order, then the hint; no line is wider than asked."""
     lines = [line for side in race.sides for line in _side(side, root, width)]
-    lines += sentence(outcomes(race), width, "  ", "    ") if race.outcomes else []
+    told = portable(outcomes(race), root) if orders else ""
+    lines += sentence(told, width, "  ", "    ") if told else []
     return lines + (sentence(portable(race.hint, root), width, "  ", "    ") if race.hint else [])
 
 
