@@ -163,9 +163,10 @@ def finding_of(
     """Make the finding of a failing run; ``failure`` is like the one that it is of, by default the run's first."""
     signature = trace.failures[0].signature if failure is None else failure.signature
     failure = next((each for each in trace.failures if each.signature == signature), trace.failures[0])
+    own = next((race for race in races if race.kind == failure.kind), None)  # told as it is in the run that is shown
     return Finding(
         kind=failure.kind,
-        message=failure.message,
+        message=failure.message if own is None else own.message,
         locations=failure.locations,
         token=token,
         trace=trace,

@@ -34,8 +34,11 @@ PATIENCE: Final = 32
 SELDOM: Final = 16
 """But at least one of so many interleavings is looked at."""
 
-FREE: Final = 5000
-SHARE: Final = 0.15
+CLOSELY: Final = 100
+"""In so many interleavings is looked for everything; after that for torn invariants only now and then."""
+
+FREE: Final = 3000
+SHARE: Final = 0.1
 """The runs that judge may have so many steps, and this share of all that are made."""
 
 MOST_TOLD: Final = 20
@@ -140,11 +143,20 @@ class RaceDetector:
         if not found:
             return found
         order = Order(record)
-        return [each for each in found if not _is_handed_over(order, each)]
+        handed_over = [each for each in found if _is_handed_over(order, each)]
+        for each in handed_over:
+            self._try(each.key)
+        return [each for each in found if each not in handed_over]
+
+    def _try(self, key: Key) -> None:
+        """It was harmless once more; after a few times it is known to be."""
+        self._tries[key] += 1
+        if self._tries[key] >= MOST_TRIES or len(key) > 3:  # of what may be torn one is enough
+            self._settled.add(key)
 
     def _suspects(self, record: RunRecord) -> list[Suspect]:
-        both = self._levels["torn-invariant"] != "ignore"
-        return [*suspects(record), *(torn(record) if both else ())]
+        every = self._levels["torn-invariant"] != "ignore" and (self._looked <= CLOSELY or self._looked % SELDOM == 0)
+        return [*suspects(record), *(torn(record) if every else ())]
 
     def _judged_suspect(
         self, runner: Runner, trace: Trace, record: RunRecord, suspect: Suspect
@@ -171,8 +183,10 @@ class RaceDetector:
         """See `Detector`."""
         failure = trace.failures[0]
         known = self._of(failure)
-        if known or failure.kind not in EXPLAINED or trace.uncontrolled:
-            return tuple(known)
+        if known:
+            return (self._as_shown(runner, trace, known[0]),)
+        if failure.kind not in EXPLAINED or trace.uncontrolled:
+            return ()
         if failure.kind == "deadlock":
             stopped = runner.run(Steered(order_of(runner.record)))
             circle = deadlocks.met(runner.record, stopped, failure)
@@ -181,6 +195,19 @@ class RaceDetector:
             runner.follow(trace.schedule)
         explained = Explanation(runner, runner.record, failure).find(trace.schedule)
         return () if explained is None else (race_of_failure(explained, failure),)
+
+    def _as_shown(self, runner: Runner, trace: Trace, race: Race) -> Race:
+        """The race with the tasks and the values of the run that is shown, which is a smaller one."""
+        record = runner.record
+        suspect = next((each for each in self._suspects(record) if " ".join(each.key) == race.key), None)
+        if suspect is None:
+            return race
+        recognise, runner.recognise = runner.recognise, tuple
+        verdict, _ = self._judged_suspect(runner, trace, record, suspect)
+        runner.recognise = recognise
+        if verdict.result != "confirmed" or verdict.kind != race.kind:
+            return race
+        return replace(race_of(verdict, race.key), level=race.level)
 
     def races(self) -> tuple[Race, ...]:
         """See `Detector`."""
@@ -196,10 +223,8 @@ class RaceDetector:
 
     def _settle(self, key: Key, verdict: Verdict) -> tuple[Failure, ...]:
         """Keep what is known now of a suspect; the failure, if it is one that fails the test."""
-        self._tries[key] += 1
         if verdict.result not in ("confirmed", "twice"):
-            if self._tries[key] >= MOST_TRIES:
-                self._settled.add(key)
+            self._try(key)
             return ()
         self._settled.add(key)
         race = race_of(verdict, " ".join(key))

@@ -191,6 +191,7 @@ class Explanation:
         foreign = self._foreign(inside, first, last)
         if foreign is not None and first is not None and last is not None:
             last = _nearest(record, gap.after, bounds.most, [foreign]) or last
+            last = self._act(gap.after, last, foreign)
         if foreign is None:
             return None
         observation = self._seen(record, self._order, {FIRST: first, FOREIGN: foreign, LAST: last})
@@ -209,6 +210,15 @@ class Explanation:
         if first is not None and last is not None:
             text = hint(observation.record, first, foreign, last, seen[FOREIGN].shown)
         return Explained(kind, seen.get(FIRST), seen[FOREIGN], final, tuple(passing), text)
+
+    def _act(self, after: list[int], last: int, foreign: int) -> int:
+        """What the task does in the end to what it looks at: its next change of the same, if there is one."""
+        operations = self._record.operations
+        later = (step for step in after if step > last and operations[step].kind != "read")
+        changes = (step for step in later if meet(operations[step], operations[last]))
+        if operations[last].kind != "read":
+            return last
+        return next((step for step in changes if meet(operations[step], operations[foreign])), last)
 
     def _foreign(self, inside: list[int], first: int | None, last: int | None) -> int | None:
         """Which of the others' steps it is: what meets the first step, else the last; rather a change than a look."""

@@ -40,18 +40,34 @@ def torn(record: RunRecord) -> list[Suspect]:
 
 def _interrupted(record: RunRecord, done: list[int], resumed: int) -> Iterator[Suspect]:
     """A task goes on: what it did before and does now may belong together."""
+    gap = range(done[-1] + 1, min(resumed, done[-1] + LONGEST_GAP))
+    if not _touches_two(record, gap):
+        return
     task = record.path[resumed][0]
     later = (step for step in range(resumed, len(record.path)) if record.path[step][0] == task)
     after = _together(record, later)
     if not after:
         return
     earlier = _together(record, reversed(done))
-    gap = range(done[-1] + 1, min(resumed, done[-1] + LONGEST_GAP))
     for kind, counterpart in (("write", "read"), ("read", "write")):
         for first in _different(record, earlier, kind):
             for last in _different(record, after, kind):
                 if not _is_same(record, first, last) and _may_belong(record, first, last, kind):
                     yield from _inside(record, first, last, gap, counterpart)
+
+
+def _touches_two(record: RunRecord, gap: range) -> bool:
+    """Whether the others read two things in between, or write two: most do not, and need no closer look."""
+    if len(gap) < 2:
+        return False
+    seen: dict[str, tuple[int, object]] = {}
+    for step in gap:
+        kind, _, target, part, _, _, _, passes = record.operations[step]
+        if (kind == "read" or kind == "write") and not passes:  # noqa: PLR1714  (twice as fast)
+            before = seen.setdefault(kind, (target, part))
+            if before[0] != target or before[1] != part:
+                return True
+    return False
 
 
 def _together(record: RunRecord, steps: Iterable[int]) -> list[int]:

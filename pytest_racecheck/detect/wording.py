@@ -124,9 +124,11 @@ def _too_early(foreign: Seen, last: Seen) -> str:
 
 
 def _too_late(first: Seen, foreign: Seen) -> str:
+    if first.side.kind == "read":
+        return _too_early(foreign, first)
     one, other = first.side.task, foreign.side.task
     verb = "reads" if foreign.side.kind == "read" else "changes"
-    return f"unordered: task {other} {verb} {foreign.shown} when task {one} is through with it, and nothing says so"
+    return f"unordered: task {other} {verb} {foreign.shown} after task {one} has changed it, and nothing says so"
 
 
 _SENTENCES: Final = {

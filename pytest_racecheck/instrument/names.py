@@ -69,7 +69,8 @@ def container_name(site: Site) -> str:
     elif isinstance(node, ast.Subscript):
         node = node.value
     elif isinstance(node, ast.Compare):
-        node = node.comparators[-1]
+        literal = isinstance(node.comparators[-1], ast.Constant | ast.List | ast.Tuple | ast.Dict | ast.Set)
+        node = node.left if literal else node.comparators[-1]
     elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
         node = node.generators[0].iter
     return short(ast.unparse(node)) if node is not None else site.name

@@ -50,7 +50,8 @@ class _Touched(NamedTuple):
     def shown(self) -> str:
         """What to call it where people look at the source."""
         if self.what == "items":
-            return _container(container_name(self.site))
+            name = _container(container_name(self.site))
+            return self.name if name in ("self", "cls", "") else name
         return self.name if self.what == "attribute" else str(self.part)
 
 
@@ -232,7 +233,7 @@ class Observing:
             name=name,
             value=text,
             stack=_stack(sys._getframe(1)),
-            locks=tuple([holder.name for holder in HOLDERS.held_by(task)]),
+            locks=tuple([holder.name for holder in HOLDERS.held_by(task) if not holder.site.hidden]),
             started=task.spawned_at,
         )
         self.seen[self._spots[task.id].label] = Seen(

@@ -11,18 +11,23 @@ from pytest_racecheck.report.fit import cut, cut_path, plain, portable, sentence
 _VERBS: Final = {"read": "reads", "write": "writes", "update": "changes", "acquire": "takes"}
 
 
-def race_lines(race: Race, *, root: str, width: int, orders: bool = True) -> list[str]:
-    """The steps of a race in their order, then what came of each order, then the hint; no line is wider than asked."""
-    lines = [line for side in race.sides for line in _side(side, root, width)]
-    told = portable(outcomes(race), root) if orders else ""
-    lines += sentence(told, width, "  ", "    ") if told else []
-    return lines + (sentence(portable(race.hint, root), width, "  ", "    ") if race.hint else [])
+def side_lines(race: Race, *, root: str, width: int) -> list[str]:
+    """The steps of a race in their order, one a line where it fits; no line is wider than asked."""
+    return [line for side in race.sides for line in _side(side, root, width)]
+
+
+def outcome_lines(race: Race, *, root: str, width: int, orders: bool = True) -> list[str]:
+    """What came of each order, if that is asked for, and which lock is missing."""
+    told = [portable(outcomes(race), root)] if orders else []
+    told.append(portable(race.hint, root))
+    return [line for text in told if text for line in sentence(text, width, "", "  ")]
 
 
 def race_text(race: Race, *, root: str, width: int) -> str:
-    """A race that does not fail the test: its sentence, then the same lines."""
+    """All of a race that does not fail the test."""
     first = sentence(f"{race.message}{'' if race.confirmed else ' (nothing came of it in this test)'}", width, "", "  ")
-    return "\n".join([*first, *race_lines(race, root=root, width=width)])
+    steps = side_lines(race, root=root, width=width)
+    return "\n".join([*first, *steps, *outcome_lines(race, root=root, width=width)])
 
 
 def outcomes(race: Race) -> str:

@@ -12,7 +12,7 @@ from pytest_racecheck.report.cause import cause_of, interpreter_of, same_switche
 from pytest_racecheck.report.fit import counted, cut, is_own, plain, portable, sentence, short_path, unique, wrap
 from pytest_racecheck.report.interleaving import turns
 from pytest_racecheck.report.lanes import ReadLine, interleaving, paint
-from pytest_racecheck.report.races import race_lines
+from pytest_racecheck.report.races import outcome_lines, side_lines
 
 _NARROWEST: Final = 40
 _LONGEST_LINE: Final = 2000
@@ -80,20 +80,24 @@ def _headline(finding: Finding, root: str, width: int, color: bool) -> list[str]
     """What is wrong, who did it, where, what it depends on; then the rest of the message."""
     first, *rest = _message(finding, root)
     told = [paint(line, "wrong", color) for line in wrap(first, width, "", "  ")]
-    if finding.races and finding.races[0].message != finding.message:
-        told = [paint(line, "wrong", color) for line in sentence(finding.races[0].message, width, "", "  ")] + told
+    where = _who_and_where(finding, root, width)
+    if finding.races:
+        race = finding.races[0]
+        named = [paint(line, "wrong", color) for line in sentence(race.message, width, "", "  ")]
+        steps = side_lines(race, root=root, width=width)
+        told, where = (named, steps) if race.message == finding.message else ([*named, *steps, *told], where)
     depends = cause_of(finding, root)
     cause = [paint(line, "heading", color) for line in (wrap(depends, width, "", "  ") if depends else ())]
     more = [piece for line in rest for piece in wrap(line, width, "  " if not line.startswith(" ") else "", "    ")]
-    return told + _who_and_where(finding, root, width) + cause + more
+    return told + where + cause + more
 
 
 def _race(finding: Finding, root: str, width: int) -> list[str]:
-    """The steps of the race; what came of other orders is said by the cause, where a failure has one."""
+    """What came of a race, which a failure says itself, and which lock is missing."""
     if not finding.races:
         return []
     own = finding.races[0].message == finding.message
-    return race_lines(finding.races[0], root=root, width=width, orders=own or not finding.causes)
+    return outcome_lines(finding.races[0], root=root, width=width, orders=own or not finding.causes)
 
 
 def _message(finding: Finding, root: str) -> list[str]:
