@@ -47,11 +47,12 @@ def confirm(runner: Runner, failing: Trace, first: Trace | None) -> tuple[Findin
     """
     number = runner.runs
     failure = failing.failures[0]
+    began = runner.seconds
     follow = (runner.follow(failing.schedule, failure, traces=True) for _ in range(ATTEMPTS))
     repeated = next(filter(None, follow), None)
     if repeated is None:
         return ()
-    confirming = _Confirming(runner, failure)
+    confirming = _Confirming(runner, failure, runner.seconds - began)
     placed = confirming.placed(repeated)
     shown = runner.follow(placed.trace.schedule, failure, recorded=True)
     if shown is None:
@@ -65,16 +66,21 @@ def confirm(runner: Runner, failing: Trace, first: Trace | None) -> tuple[Findin
 class _Confirming:
     """The runs that are made to understand one failure, and the other failures that they met."""
 
-    def __init__(self, runner: Runner, failure: Failure) -> None:
+    def __init__(self, runner: Runner, failure: Failure, took: float) -> None:
         self._runner = runner
         self._failure = failure
+        self._took = took
+        """So long it took to see it a second time."""
         self._others: dict[tuple[str, str, str], tuple[Failure, Trace, int]] = {}
 
     def placed(self, trace: Trace) -> Placed:
         """Shrink a failing run, and move its preemptions to where they are shown best."""
         limits, began = self._runner.limits, self._runner.seconds
+        explaining = limits.seconds * EXPLAINING
         small = shrink(trace, self._fails, goes_on=self._until(began + limits.seconds * SHRINKING))
-        goes_on = self._until(self._runner.seconds + limits.seconds * EXPLAINING)
+        if self._took > explaining:  # such as one that hangs
+            return Placed(small, ())
+        goes_on = self._until(self._runner.seconds + explaining)
         placed = self._place(small, goes_on)
         if "no" in placed.trace.chances and has_gil() and not limits.gil:
             return self._as_the_interpreter_can(placed, goes_on) or placed
@@ -94,7 +100,7 @@ class _Confirming:
         """One task after another fails, and may have ended the run before anybody else has touched what it touches."""
         recorded = self._runner.follow((), self._failure, recorded=True)
         last = [event for event in recorded.events if event.task == self._failure.task] if recorded else []
-        self._runner.instrument.watch({event.place for event in last[-LAST_STEPS:] if event.place})
+        self._runner.watch_late({event.place for event in last[-LAST_STEPS:] if event.place})
 
     def _as_the_interpreter_can(self, placed: Placed, goes_on: Callable[[], bool]) -> Placed | None:
         """The same failure with as few preemptions, but where this interpreter, with its GIL, can switch."""

@@ -199,7 +199,7 @@ def _result(
         uninstrumented=runner.instrument.uninstrumented(),
         error=error,
         remarks=(*runner.leaked, *remarks),
-        shared=runner.instrument.shared_sites(),
+        shared=runner.shared_sites(),
         interpreter=f"CPython {sys.version_info[0]}.{sys.version_info[1]}",
         gil=has_gil(),
         granularity="gil" if runner.limits.gil else "access",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -63,6 +64,7 @@ class Runner:
         self.uncontrolled: dict[str, None] = {}
         self.leaked: dict[str, None] = {}
         self.unproven: dict[str, None] = {}
+        self._watched_late: set[str] = set()
         self._program = program
         self._control = control
         self._controller = Controller(
@@ -126,6 +128,15 @@ class Runner:
             trace = replace(trace, learned=True)
         self._count(trace)
         return trace
+
+    def watch_late(self, places: AbstractSet[str]) -> None:
+        """Make places choices that nobody has found to be shared, to see what would become of a run."""
+        self._watched_late |= places - set(self.instrument.shared_sites())
+        self.instrument.watch(places)
+
+    def shared_sites(self) -> tuple[str, ...]:
+        """The places that were found to be shared, sorted."""
+        return tuple(place for place in self.instrument.shared_sites() if place not in self._watched_late)
 
     def follow(
         self, schedule: Schedule, failure: Failure | None = None, *, recorded: bool = False, traces: bool = False
