@@ -90,7 +90,7 @@ class _Confirming:
         return lambda: self._runner.seconds < seconds
 
     def _place(self, trace: Trace, goes_on: Callable[[], bool]) -> Placed:
-        if not trace.schedule and len(trace.tasks) > 1:
+        if not trace.schedule and len(trace.tasks) > 1 and self._failure.exception is not None:
             self._make_last_steps_choices()
         if not trace.path or not trace.schedule:
             trace = self._runner.follow(trace.schedule, self._failure, traces=True) or trace
