@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import sysconfig
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from pytest_racecheck.core.enumeration import Enumeration, by_preemptions
@@ -13,7 +14,7 @@ from pytest_racecheck.core.placing import Difference, Placed, place
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.replay import first_difference
 from pytest_racecheck.core.runner import Runner
-from pytest_racecheck.core.shrink import shrink, size_of
+from pytest_racecheck.core.shrink import reduced, shrink, size_of
 from pytest_racecheck.core.steps import Step
 from pytest_racecheck.core.token import Token, encode
 from pytest_racecheck.core.values import Cause, Chance, Event, Failure, Finding, Schedule, Trace
@@ -38,6 +39,9 @@ LAST_STEPS: Final = 40
 
 MOST_FURTHER: Final = 5
 """So many other failures that were met on the way are reported."""
+
+MOST_FOR_FURTHER: Final = 20
+"""So many runs may it take to make the schedule of each of them smaller."""
 
 
 def confirm(runner: Runner, failing: Trace, first: Trace | None) -> tuple[Finding, ...]:
@@ -135,8 +139,10 @@ class _Confirming:
         found: list[Finding] = []
         signatures = {failure.signature for failure in told.failures}
         others = [other for signature, other in self._others.items() if signature not in signatures]
+        goes_on = self._until(self._runner.seconds + self._runner.limits.seconds * EXPLAINING)
         for failure, trace, number in others[:MOST_FURTHER]:
-            shown = self._runner.follow(trace.schedule, failure, recorded=True)
+            small = reduced(trace, partial(self._runner.fails, failure=failure), MOST_FOR_FURTHER, goes_on)
+            shown = self._runner.follow(small.schedule, failure, recorded=True)
             if shown is not None:
                 token = token_of(self._runner, shown.schedule)
                 found.append(finding_of(shown, token, number, failure=failure))
