@@ -50,8 +50,8 @@ class Limits:
 class Runner:
     """One program under one instrument; a context manager that leaves nothing behind.
 
-    Its counts (runs, the most tasks, choices and steps of a run, different interleavings, sentences on what was not
-    controlled) are over all runs since it was entered.
+    Its counts (runs, the last one that taught what is shared, the most tasks, choices and steps of a run, different
+    interleavings, sentences on what was not controlled) are over all runs since it was entered.
     """
 
     def __init__(self, program: Program, instrument: Instrument, limits: Limits, seed: int, control: Control) -> None:
@@ -59,7 +59,7 @@ class Runner:
         self.seed = seed
         self.instrument = instrument
         self.began = time.perf_counter()
-        self.runs = self.tasks = self.choices = self.steps = self.forced = self.waits_ended = 0
+        self.runs = self.tasks = self.choices = self.steps = self.forced = self.waits_ended = self.learning = 0
         self.interleavings: set[int] = set()
         self.uncontrolled: dict[str, None] = {}
         self.leaked: dict[str, None] = {}
@@ -168,6 +168,8 @@ class Runner:
             if isinstance(failure.exception, self._control):
                 raise failure.exception
         self.runs += 1
+        if trace.learned:
+            self.learning = self.runs
         self.tasks = max(self.tasks, len(trace.tasks))
         self.choices = max(self.choices, trace.choices)
         self.steps = max(self.steps, trace.steps)

@@ -242,7 +242,7 @@ def test_progress_is_told_after_each_run() -> None:
         instrument=counter.instrument,
         limits=Limits(runs=4),
         seed=0,
-        progress=lambda runs, _seconds: seen.append(runs),
+        progress=lambda runs, _seconds, _figures: seen.append(runs),
     )
 
     assert seen == [1, 2, 3, 4]
