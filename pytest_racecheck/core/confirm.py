@@ -34,6 +34,15 @@ PREEMPTED: Final = "preempted"
 MOST_WITH_GIL: Final = 20
 """So many runs may each of two searches take to find a failure at places where the interpreter itself can switch."""
 
+CUT_OFF: Final = ("step-limit", "livelock", "hang")
+"""Kinds of failures of runs that were ended because they went on and on."""
+
+LONGER: Final = 10
+"""So many times as long as the failing run may those be that are made to understand it."""
+
+SHORTEST: Final = 2000
+"""But so many steps long they may be in any case."""
+
 LAST_STEPS: Final = 40
 """So many of the last operations of a task that failed by itself may be where another one should have moved."""
 
@@ -78,7 +87,16 @@ class _Confirming:
         self._others: dict[tuple[str, str, str], tuple[Failure, Trace, int]] = {}
 
     def placed(self, trace: Trace) -> Placed:
-        """Shrink a failing run, and move its preemptions to where they are shown best."""
+        """Shrink a failing run, and move its preemptions to where they are shown best.
+
+        Runs that are much longer than the failing one are cut off: the tasks spin, and wait for who is held back.
+        """
+        if self._failure.kind in CUT_OFF:
+            return self._placed(trace)
+        with self._runner.at_most(max(LONGER * trace.steps, SHORTEST)):
+            return self._placed(trace)
+
+    def _placed(self, trace: Trace) -> Placed:
         limits, began = self._runner.limits, self._runner.seconds
         explaining = limits.seconds * EXPLAINING
         small = shrink(trace, self._fails, goes_on=self._until(began + limits.seconds * SHRINKING))
@@ -123,7 +141,7 @@ class _Confirming:
         trace = self._runner.run(strategy)
         strategy.end_run(trace)
         for failure in trace.failures:
-            if failure.signature != self._failure.signature and not trace.uncontrolled:
+            if failure.signature != self._failure.signature and failure.kind not in CUT_OFF and not trace.uncontrolled:
                 self._others.setdefault(failure.signature, (failure, trace, self._runner.runs))
         return trace
 

@@ -102,6 +102,15 @@ class Runner:
         finally:
             self._controller.gil = before
 
+    @contextmanager
+    def at_most(self, steps: int) -> Iterator[None]:
+        """For the length of the block a run that takes more steps is cut off."""
+        before, self._controller.max_steps = self._controller.max_steps, min(steps, self._controller.max_steps)
+        try:
+            yield
+        finally:
+            self._controller.max_steps = before
+
     @property
     def seconds(self) -> float:
         """How long the runs have taken so far."""

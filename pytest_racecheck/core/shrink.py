@@ -175,7 +175,7 @@ class _Shrinking:
 
     def _attempt(self, replay: Replay) -> bool:
         tried = (replay.schedule, replay.avoided)
-        if self._left == 0 or tried in self._tried:
+        if tried in self._tried or not self._may_run():
             return False
         self._tried.add(tried)
         self._left -= 1
