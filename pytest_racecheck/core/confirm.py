@@ -31,7 +31,7 @@ ATTEMPTS: Final = 3
 PREEMPTED: Final = "preempted"
 """The note of the event that says where a task was stopped: all that is told of an operation that it never did."""
 
-MOST_WITH_GIL: Final = 20
+MOST_WITH_GIL: Final = 12
 """So many runs may each of two searches take to find a failure at places where the interpreter itself can switch."""
 
 CUT_OFF: Final = ("step-limit", "livelock", "hang")
