@@ -39,9 +39,9 @@ class Settings:
 
 
 def resolve(defaults: Defaults, marker: Defaults, *, threads: int) -> Settings:
-    """Put together what marker and session say; ``threads`` is for a test whose marker does not say it."""
+    """Put together what marker and session say; ``threads`` is for a marker that names no threads or processes."""
     sourced = {option.name: marker.get(option.name, defaults[option.name]) for option in OPTIONS if option.marker}
     if sourced["threads"].value is None:
-        sourced["threads"] = Sourced(threads, DEFAULT)
+        sourced["threads"] = Sourced(0 if sourced["processes"].value else threads, DEFAULT)
     values = {name: each.value for name, each in sourced.items()}
     return Settings(**values, origins=tuple((name, each.origin) for name, each in sourced.items()))

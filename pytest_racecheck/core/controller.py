@@ -6,10 +6,11 @@ import _thread
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
+from pytest_racecheck.core.abroad import Abroad, InProcess
 from pytest_racecheck.core.baton import make_baton
 from pytest_racecheck.core.errors import RacecheckError, RacecheckInternalError, Unwind
 from pytest_racecheck.core.failures import deadlock, failure_of, left_behind, waiting_for
-from pytest_racecheck.core.outside import Outside, age, deadline_of
+from pytest_racecheck.core.outside import age, deadline_of
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.run_state import Recorder, Unhooked
 from pytest_racecheck.core.task import END, LAPSE, Task
@@ -55,7 +56,7 @@ def active_controller() -> Controller | None:
     return None
 
 
-class Controller(Outside):
+class Controller(Abroad):
     """Runs bodies as tasks, one operation at a time.
 
     The hooks of an instrument read ``ident`` (the OS thread that may move, 0 if none is controlled now),
@@ -67,6 +68,10 @@ class Controller(Outside):
     ``_mutex`` is held where somebody else may do it as well: the watchdog, and a task that comes back.
     """
 
+    def itself(self) -> Controller:
+        """Say who this is, for those parts of it that don't know."""
+        return self
+
     # -- a run, seen from outside ------------------------------------------------------------------------------
 
     def run(
@@ -75,15 +80,16 @@ class Controller(Outside):
         """Execute the bodies under the strategy until every task has ended or something failed.
 
         A single body runs in the calling thread as task ``"0"``; several run as tasks ``"0"``, ``"1"``, ... in threads
-        of their own.
+        of their own, those that are `InProcess` in processes.
 
         Raises: KeyboardInterrupt, after every task was unwound.
         """
         self._reset(strategy)
+        self.clock.reset()
         self.recorder = recorder
         try:
             _active.append(self)
-            if len(bodies) == 1:
+            if len(bodies) == 1 and not isinstance(bodies[0], InProcess):
                 self._run_here(bodies[0])
             else:
                 self._run_side_by_side(bodies)
@@ -190,6 +196,7 @@ class Controller(Outside):
 
     def admit(self, task: Task) -> None:
         """Make a task one that can be chosen; its thread waits in `take_part`."""
+        self.tasks_to_come.pop(task.id, None)
         self.tasks[task.id] = task
         self.alive.append(task)
         self.concurrent = True
@@ -271,6 +278,8 @@ class Controller(Outside):
         self._main.wait()
 
     def _assign(self, task_id: TaskId, body: Callable[[], object]) -> Task:
+        if isinstance(body, InProcess):
+            return self.launched(task_id, body)
         worker = self._pool.lend()
         task = Task(task_id, len(self.tasks), worker.baton, worker.ident)
         task.worker = worker
@@ -515,6 +524,7 @@ class Controller(Outside):
                 self.interrupts += 1
             except Unwind:
                 pass
+        self.bury()
         self._forget_signals()
         if self in _active:
             _active.remove(self)

@@ -7,9 +7,13 @@ from collections.abc import Callable
 from typing import Protocol, Self
 
 from pytest_racecheck.core.baton import Baton, make_baton
+from pytest_racecheck.core.carried import site_of
 from pytest_racecheck.core.clock import VirtualClock
+from pytest_racecheck.core.known_sites import KnownSites
 from pytest_racecheck.core.livelock import LastOperations
+from pytest_racecheck.core.other_process import OtherProcess
 from pytest_racecheck.core.protocols import Strategy
+from pytest_racecheck.core.shared_things import SharedThings
 from pytest_racecheck.core.task import Task
 from pytest_racecheck.core.values import Event, Failure, Kind, Operation, Site, Step, Switch, TaskId, Touch, Trace
 from pytest_racecheck.core.workers import WorkerPool
@@ -17,6 +21,14 @@ from pytest_racecheck.core.workers import WorkerPool
 
 def _nothing(_body: object = None) -> None:
     """Stands for a hook that nobody has set."""
+
+
+def _unexplained(_task: Task) -> None:
+    """Stands for an explanation that nobody has."""
+
+
+def _no_site(_key: str, _identity: int) -> None:
+    """Stands for a look-up that nobody does."""
 
 
 def _never(_operation: Operation) -> bool:
@@ -67,6 +79,15 @@ class RunState:
         self.on_task_end: Callable[[], None] = _nothing
         self.held_outside: Callable[[Operation], bool] = _never
         """Whether what an operation waits for is held by somebody, and by no task."""
+        self.listeners: dict[str, Callable[..., None]] = {}
+        """Who wants to hear of what happens in other processes, by the word for it."""
+        self.known_sites = KnownSites()
+        self.site_of = site_of
+        """Finds, or makes, the site that another process speaks of."""
+        self.inherited_site: Callable[[str, int], Site | None] = _no_site
+        """Finds the site of this key and identity: one that forked processes have as well."""
+        self.explain_shared: Callable[[Task], tuple[str, list[Task]] | None] = _unexplained
+        """Says what a task of another process waits for, and for which tasks, where that is known here."""
         self.own_idents = {_thread.get_ident()}
         """Threads of ours that are no tasks."""
         self._pool = WorkerPool()
@@ -87,6 +108,8 @@ class RunState:
         controller.max_steps = 0
         controller.early_timeouts = False
         controller.wakeups = 0
+        controller.listeners = {}
+        controller.known_sites = KnownSites()
         controller._reset(None)
         return controller
 
@@ -98,6 +121,13 @@ class RunState:
         self.tasks: dict[TaskId, Task] = {}
         self.alive: list[Task] = []
         self.away: dict[int, Task] = {}
+        self.tasks_to_come: dict[TaskId, Task] = {}
+        """Those that are being started in other processes."""
+        self.processes: list[OtherProcess] = []
+        """The other processes that have been started."""
+        self.bad_ends: dict[TaskId, Failure] = {}
+        self.ends_seen: set[TaskId] = set()
+        self.shared_things = SharedThings()
         self.failures: list[Failure] = []
         self.uncontrolled: list[str] = []
         self.leaked: list[str] = []
@@ -130,7 +160,6 @@ class RunState:
         self.host: Task | None = None
         """The task that is the thread which explores, in runs of a single body."""
         self._roots: list[Task] = []
-        self.clock.reset()
 
     def current(self) -> Task | None:
         """The task that the calling thread is, if it may move now."""
@@ -150,6 +179,9 @@ class RunState:
         """Note something that is done to an object without being announced; see `Touch`."""
         if self.touched is not None and not self.ending:
             self.touched.append(Touch(kind, target, inner=inner))
+
+    def tell_holder(self, target: int, task: Task | None, site: Site | None) -> None:
+        """A lock that processes share is held by a task from now on, or by none: the explorer has to know."""
 
     def not_proven(self, sentence: str) -> None:
         """Say what was done in steps whose order is not known."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import weakref
 from _thread import get_ident
@@ -25,6 +24,8 @@ from pytest_racecheck.instrument import (
     containers,
     descriptors,
     files,
+    mapped,
+    processes,
     reflection,
     synchronisation,
     threads,
@@ -61,7 +62,7 @@ _SYNCHRONISING: Final = {
 }
 """By identity of the type: what a metaclass says of equality is the user's code."""
 _TIMED: Final = times.functions() | descriptors.functions()
-_THREAD_FUNCTIONS: Final = {threads.START_NEW: threads.start_new, os._exit: threads.exit_process}
+_THREAD_FUNCTIONS: Final = {threads.START_NEW: threads.start_new, **processes.functions()}
 _METHOD_OF_CLASS: Final = type(re.compile("").match)
 """The type of bound C methods that are told their defining class."""
 _CACHED: Final = type(lru_cache(bool))
@@ -364,7 +365,7 @@ def _apply(
     controller: Controller, site: Site, effect: Effect, owner: Any, name: str, arguments: tuple[Any, ...]
 ) -> None:
     memory = shared_memory(owner)
-    target = STATE.sharing.unalias(id(memory))
+    target = mapped.whole(owner, memory)
     parts = effect.parts(owner, arguments) if memory is owner else (WHOLE,)
     also = tuple((target, part) for part in parts[1:])
     access(controller, effect.kind, site, target, parts[0], also)

@@ -9,14 +9,16 @@ import sys
 import threading
 import weakref
 from _thread import get_ident
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, Final
 
+from pytest_racecheck.core.carried import site_of
 from pytest_racecheck.core.controller import Controller
+from pytest_racecheck.core.interrupt import ACTING
 from pytest_racecheck.core.values import Site
-from pytest_racecheck.instrument import futures, stand_ins, threads, unproven
+from pytest_racecheck.instrument import futures, processes, semaphores, stand_ins, synchronized, threads, unproven
 from pytest_racecheck.instrument.attributes import ATTRIBUTES
 from pytest_racecheck.instrument.classify import CACHES, module_of
 from pytest_racecheck.instrument.primitives import PRIMITIVES
@@ -47,8 +49,9 @@ _STATEFUL: Final = (io.BytesIO, io.StringIO, weakref.WeakValueDictionary, weakre
 
 
 _VALUES: Final = frozenset(
-    {"builtins", "datetime", "decimal", "enum", "fractions", "pathlib", "re", "types", "typing", "uuid"}
-)
+    {"builtins", "datetime", "decimal", "enum", "fractions", "multiprocessing", "pathlib", "re", "types", "typing",
+     "uuid"}
+)  # fmt: skip
 """Modules whose objects don't change, or only where it is seen."""
 
 
@@ -129,10 +132,21 @@ class Discoverer:
         self.full = 0
         self.failed: dict[str, None] = {}
         self.harmless = _HarmlessTypes()
+        self._foreign_modules: dict[str, bool] = {}
+        self.on_module: Callable[[str], None] | None = None
+        """Hears of a module whose types were met for the first time."""
         self._foreign: dict[int, tuple[type, bool]] = {}
         self._types: list[dict[Any, Any]] = [*CACHES, self._classes, self._foreign, self.harmless.known]
         self._types_to_keep: int | None = None
         self.excepthook = threading.excepthook
+        self.on_code: Callable[[CodeType, bool], None] | None = None
+        """Hears of code that was not known before, and whether it has run without hooks."""
+        self.on_call: Callable[[CodeType, int, Site], None] | None = None
+        """Hears of the site of a call of a stand-in that was not known before."""
+        self._placed: dict[int, property] = {}
+        """Properties of the standard library whose functions have stand-ins."""
+        self._unknown: set[tuple[int, str, int]] = set()
+        self._described: dict[str, Site] = {}
 
     # -- for the length of an exploration ----------------------------------------------------------------------
 
@@ -159,6 +173,8 @@ class Discoverer:
         self._runs += 1
         met, self._has_met = self._has_met, False
         self._scope.forget_adopted()
+        if self._unknown:
+            self._look_for_unknown()
         if len(self._swapped) > 2 * self._swapped_to_keep + MOST_MADE:
             self._swapped = {key: each for key, each in self._swapped.items() if each[0]() is not None}
             self._swapped_to_keep = len(self._swapped)
@@ -211,9 +227,12 @@ class Discoverer:
             site = stand_ins.site_of(frame, name)
             site.hidden = not self._scope.covers(code, frame.f_globals)
             sites = self.sites.setdefault(site.key, [])
+            site.shared = site.key in self._watched or any(each.shared for each in sites)
             sites.append(site)
             del sites[:-SAME_PLACE]
             known = self._calls[id(code), frame.f_lasti] = (code, site)
+            if self.on_call is not None:
+                self.on_call(code, frame.f_lasti, site)
         return known[1]
 
     def descriptor(self, owner: type | None, name: str) -> None:
@@ -222,6 +241,9 @@ class Discoverer:
             return
         value: Any = ATTRIBUTES.value_on(owner, name)
         if type(value) is property:
+            if synchronized.is_wrapper(owner) and id(value) not in self._placed:
+                self._placed[id(value)] = value
+                self._place(synchronized.handlers_of(value))
             self._take([value.fget, value.fset, value.fdel])
         else:
             self._take([self.implicit(type(value), each)[1] for each in ("__get__", "__set__", "__delete__")])
@@ -231,9 +253,18 @@ class Discoverer:
         found = self._foreign.get(id(kind))
         if found is None or found[0] is not kind:
             module = module_of(kind)
-            known = isinstance(module, str) and module.partition(".")[0] in _VALUES
-            found = self._foreign[id(kind)] = (kind, not known and not self._scope.covers_module(str(module)))
+            found = self._foreign[id(kind)] = (kind, self.is_foreign_module(str(module)))
         return found[1]
+
+    def is_foreign_module(self, name: str) -> bool:
+        """The same for all types of a module."""
+        answer = self._foreign_modules.get(name)
+        if answer is None:
+            answer = name.partition(".")[0] not in _VALUES and not self._scope.covers_module(name)
+            self._foreign_modules[name] = answer
+            if self.on_module is not None:
+                self.on_module(name)
+        return answer
 
     def implicit(self, kind: type, name: str) -> tuple[type | None, Any]:
         """A special method, looked up as the interpreter does: on the type only."""
@@ -272,7 +303,14 @@ class Discoverer:
 
     def user_place(self, ident: int) -> tuple[str, int, str] | None:
         """File, line and function of the innermost code in scope that a thread is in."""
-        frame = sys._current_frames().get(ident)
+        actor = ACTING.get(ident)
+        return self._place_in(sys._current_frames().get(ident)) if actor is None else actor.user_place()
+
+    def user_place_here(self) -> tuple[str, int, str] | None:
+        """The same for the calling thread."""
+        return self._place_in(sys._getframe(1))
+
+    def _place_in(self, frame: FrameType | None) -> tuple[str, int, str] | None:
         while frame is not None and not self._scope.covers(frame.f_code, frame.f_globals):
             frame = frame.f_back
         return None if frame is None else (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_qualname)
@@ -287,9 +325,8 @@ class Discoverer:
     def _place_stand_ins(self) -> None:
         function: Any
         handler: stand_ins.Handler
-        for function, handler in threads.HANDLERS:
-            self.entry(function)
-            self._stand_in(function, stand_ins.handled(function, handler))
+        self._place([*threads.HANDLERS, *synchronized.handlers(), *semaphores.handlers(), *processes.handlers()])
+        self._placed.update({id(value): value for value in synchronized.properties()})
         for primitive in PRIMITIVES:
             self.entry(primitive.function)  # it runs with hooks all the same
             self._stand_in(primitive.function, stand_ins.handled(primitive.function, primitive.announce))
@@ -299,6 +336,13 @@ class Discoverer:
             self._stand_in(function, stand_ins.told(function, futures.UNSEEN.look))
         load = importlib._bootstrap._find_and_load  # type: ignore[attr-defined]
         self._stand_in(load, stand_ins.told(load, unproven.imports))
+
+    def _place(self, handlers: Iterable[tuple[Any, stand_ins.Handler]]) -> None:
+        """Put stand-ins before functions that run with hooks all the same, where there are none yet."""
+        for function, handler in handlers:
+            if not stand_ins.is_handled(function):
+                self.entry(function)
+                self._stand_in(function, stand_ins.handled(function, handler))
 
     def _stand_in(self, function: FunctionType, code: CodeType) -> None:
         self._entries[id(code)] = Entry(code, None, None)
@@ -320,6 +364,8 @@ class Discoverer:
     def _discover(self, code: CodeType, namespace: dict[str, Any]) -> Entry:
         plan = self._scope.plan(code, namespace)
         if plan is None:
+            if self.on_code is not None:
+                self.on_code(code, False)
             entry = self._entries[id(code)] = Entry(code, None, OPAQUE)
             return entry
         module = str(namespace.get("__name__", ""))
@@ -333,6 +379,8 @@ class Discoverer:
             entry = self._entries[id(code)] = Entry(code, None, OPAQUE)
             return entry
         self.full += plan is Plan.FULL
+        if self.on_code is not None:
+            self.on_code(code, False)
         self._register(code, new, verdict, hidden=plan is Plan.SYNC)
         return self._entries[id(code)]
 
@@ -403,6 +451,58 @@ class Discoverer:
                 with self._controller.unhooked():
                     self._met(code, frame.f_globals)
 
+    def met_elsewhere(self, identity: int, qualname: str, line: int, late: bool) -> None:
+        """Another process has come to code that this one may have as well, at the same place in memory."""
+        code, plan = self._stock.get(identity, (None, None))
+        if code is None or (code.co_qualname, code.co_firstlineno) != (qualname, line):
+            self._unknown.add((identity, qualname, line))
+            return
+        if plan is Plan.FULL:
+            for function in self._functions.get(identity, ()):
+                self.entry(function)
+            self._has_met |= late
+        elif plan is None:
+            self._entries.setdefault(identity, Entry(code, None, OPAQUE))
+
+    def call_elsewhere(self, identity: int, lasti: int, key: str) -> None:
+        """Another process has called a stand-in from code that this one may have as well."""
+        entry = self._entries.get(identity)
+        site = self._described.get(key)
+        if entry is not None and site is not None and entry.code.co_qualname == site.qualname:
+            self._calls.setdefault((identity, lasti), (entry.code, site))
+
+    def _look_for_unknown(self) -> None:
+        """Take stock of functions that came after the beginning, and that another process has come to."""
+        for function in _all_functions():
+            code = function.__code__
+            if (id(code), code.co_qualname, code.co_firstlineno) in self._unknown:
+                self._take_stock(function)
+                self.entry(function)
+        self._unknown.clear()
+
+    def inherited(self, key: str, identity: int) -> Site | None:
+        """The site of this key that is at this place in memory: a process that was forked speaks of it."""
+        return next((site for site in self.sites.get(key, ()) if id(site) == identity), None)
+
+    def described(self, data: tuple[Any, ...]) -> Site:
+        """The site of which another process speaks; always the same one for a key."""
+        key = data[0]
+        site = self._described.get(key)
+        if site is None:
+            known = self.sites.setdefault(key, [])
+            if not known:
+                known.append(site_of(data))
+                known[0].shared = key in self._watched
+            site = self._described[key] = known[-1]
+        return site
+
+    def spread(self) -> None:
+        """What is a choice at one of the sites of a place is one at all of them: another process may have another."""
+        for key, site in self._described.items():
+            if site.shared:
+                for each in self.sites.get(key, ()):
+                    each.shared = True
+
     def _met(self, code: CodeType, namespace: dict[str, Any]) -> None:
         """Code that nobody called where we see it: from the next call on it runs with hooks."""
         if self._scope.plan(code, namespace) is None:
@@ -414,6 +514,8 @@ class Discoverer:
         for function in functions:
             if function.__code__ is code:
                 self._has_met = True
+                if self.on_code is not None:
+                    self.on_code(code, True)
                 self.entry(function)
         self._entries.setdefault(id(code), Entry(code, None, OPAQUE))
 

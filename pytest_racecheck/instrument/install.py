@@ -6,18 +6,31 @@ import zlib
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.values import Failure
-from pytest_racecheck.instrument import attributes, calls, containers, futures, primitives, threads, unproven, variables
+from pytest_racecheck.instrument import (
+    attributes,
+    birth,
+    calls,
+    containers,
+    futures,
+    hearing,
+    primitives,
+    processes,
+    threads,
+    unproven,
+    variables,
+)
 from pytest_racecheck.instrument.discovery import Discoverer
 from pytest_racecheck.instrument.recording import Recording
 from pytest_racecheck.instrument.rewrite import Hooks, Plan
 from pytest_racecheck.instrument.scope import Scope
 from pytest_racecheck.instrument.sharing import Sharing
 from pytest_racecheck.instrument.state import STATE
-from pytest_racecheck.instrument.synchronisation import HOLDERS
+from pytest_racecheck.instrument.synchronisation import HOLDERS, explain_shared
 from pytest_racecheck.instrument.versions import dialect
 
 HOOKS: Final = Hooks(
@@ -77,6 +90,10 @@ class Rewriting:
         self._controller, self._discoverer = controller, discoverer
         controller.on_task_start = discoverer.task_started
         controller.on_task_end = discoverer.task_ended
+        controller.site_of, controller.inherited_site = discoverer.described, discoverer.inherited
+        controller.explain_shared = explain_shared
+        controller.listeners.update(hearing.listeners(controller))
+        controller.launch = partial(birth.launch, controller)
         try:
             discoverer.begin()
             with futures.quiet_about_unwinding():
@@ -91,12 +108,14 @@ class Rewriting:
         learned = STATE.sharing.adopt()
         self._forget_run()
         if self._discoverer is not None:
+            self._discoverer.spread()
             learned |= self._discoverer.next_run()
         return learned
 
     def unseen(self) -> tuple[Failure, ...]:
         """See `Instrument`."""
-        return futures.UNSEEN.failures()
+        ends = () if self._controller is None else self._controller.unseen_ends()
+        return futures.UNSEEN.failures() + ends
 
     def watch(self, places: AbstractSet[str]) -> None:
         """See `Instrument`."""
@@ -139,3 +158,4 @@ class Rewriting:
         primitives.UNHEARD.clear()
         unproven.forget_run()
         primitives.DONE.clear()
+        processes.forget_run()

@@ -17,6 +17,7 @@ from pytest_racecheck.core.values import WHOLE, Kind, Operation, Site
 from pytest_racecheck.instrument.names import container_name
 from pytest_racecheck.instrument.sharing import Place
 from pytest_racecheck.instrument.synchronisation import BUILT_FROM_LOCKS
+from pytest_racecheck.instrument.targets import target_of
 
 
 class Within(NamedTuple):
@@ -128,19 +129,19 @@ class Primitive(NamedTuple):
         if task is None:
             return function
         if task.within is not None and site.module in BUILT_FROM_LOCKS:
-            controller.touch("read" if self.looks else self.kind, id(owner), inner=not task.within.open)
+            controller.touch("read" if self.looks else self.kind, target_of(owner), inner=not task.within.open)
             return function
         if controller.concurrent:
-            controller.reach(Operation(self.kind, site, id(owner), looks=self.looks, open=self.open))
+            controller.reach(Operation(self.kind, site, target_of(owner), looks=self.looks, open=self.open))
         if controller.recorder is not None:
             text = f"{_name(site, owner)}.{self.function.__name__}()"
             controller.recorder.synchronisation(site, self.kind, owner, text)  # type: ignore[attr-defined]
             DONE.setdefault(id(owner), []).append(Call(owner, self.function.__name__, task, site))
         if self.function in _NOTIFIES:
             _note_whether_heard(task, site, owner)
-        changed = () if self.looks or self.function is threading.Condition.wait else ((id(owner), WHOLE),)
+        changed = () if self.looks or self.function is threading.Condition.wait else ((target_of(owner), WHOLE),)
         within = Within(site, owner, self.waits, task, changed, self.open)
-        return partial(_perform, task, within, function)
+        return partial(perform, task, within, function)
 
 
 def _note_whether_heard(task: Task, site: Site, condition: Any) -> None:
@@ -150,7 +151,8 @@ def _note_whether_heard(task: Task, site: Site, condition: Any) -> None:
         UNHEARD[id(condition)] = Unheard(condition, task, site)
 
 
-def _perform(task: Task, within: Within, function: Any, *arguments: Any, **keywords: Any) -> Any:
+def perform(task: Task, within: Within, function: Any, *arguments: Any, **keywords: Any) -> Any:
+    """Call a function; all that it does is part of one operation of the task."""
     before, task.within = task.within, within
     try:
         return function(*arguments, **keywords)

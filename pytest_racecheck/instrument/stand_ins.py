@@ -75,6 +75,11 @@ def handled(function: Any, handler: Handler) -> CodeType:
     return _code(function, _StandIn(_copy(function), handler))
 
 
+def is_handled(function: Any) -> bool:
+    """Whether a function has a stand-in now."""
+    return any(type(constant) is _StandIn for constant in function.__code__.co_consts)
+
+
 def told(function: Any, tell: Callable[[Any], None]) -> CodeType:
     """Make the code that tells somebody on which object the function is called, and does what it does."""
     return _code(function, _Told(_copy(function), tell))
