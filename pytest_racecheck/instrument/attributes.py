@@ -80,7 +80,7 @@ def _read_own_attribute(controller: Controller, site: Site, obj: Any, home: Home
     where: mapped.Where = (id(memory), name if home is not Home.ANYWHERE else WHOLE, ())
     if name == "__dict__":
         _hand_out(obj)
-    if memory is not obj:
+    elif memory is not obj:
         where = mapped.place(obj, memory, name)
     elif home is Home.INSTANCE and not foreign:
         _OWN[site] = type(obj)

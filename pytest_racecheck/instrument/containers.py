@@ -53,7 +53,7 @@ def place_of(container: Any, key: object) -> tuple[Any, Hashable]:
 def _located(container: Any, key: object) -> tuple[Any, mapped.Where]:
     """The object that an access by key touches, and where; what lies in memory of something else is told by bytes."""
     memory, part = place_of(container, key)
-    if memory is container and type(memory) is not mmap:
+    if type(memory) is not mmap:
         return memory, (STATE.sharing.unalias(id(memory)), part, ())
     return memory, mapped.place(container, memory, key if type(key) is int else WHOLE)
 

@@ -101,7 +101,7 @@ def _item_of_buffer(obj: Any, index: int) -> tuple[int, int] | None:
 
 def whole(obj: Any, memory: Any) -> int:
     """The target of an access to all of an object; ``memory`` is what `shared_memory` says of it."""
-    if memory is obj and type(memory) is not mmap.mmap:
+    if type(memory) is not mmap.mmap:
         return STATE.sharing.unalias(id(memory))
     return place(obj, memory, WHOLE)[0]
 
