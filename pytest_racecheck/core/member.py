@@ -14,6 +14,7 @@ from pytest_racecheck.core.channel import Channel, GoneError, Message, make_chan
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.errors import Unwind
 from pytest_racecheck.core.failures import strayed
+from pytest_racecheck.core.shared_things import SharedThings
 from pytest_racecheck.core.task import LAPSE, Task
 from pytest_racecheck.core.values import Failure, Kind, Operation, Site
 from pytest_racecheck.core.workers import Worker
@@ -160,6 +161,7 @@ class Member(Controller):
         member = cls.__new__(cls)
         member.__dict__.update(controller.__dict__)
         member._reset(None)
+        member.shared_things = SharedThings()
         member.touched = None if controller.touched is None else []
         member._mutex = _thread.allocate_lock()
         member.hears_signals = False
@@ -226,6 +228,14 @@ class Member(Controller):
             self.tell("free", self.target(target))
         else:
             self.tell("held", self.target(target), task.id, self.number_of_site(site))
+
+    def tell_made(self, target: int, place: str) -> None:
+        """See `RunState.tell_made`."""
+        self.tell("made", self.target(target), place)
+
+    def tell_unheard(self, target: int, task: Task, site: Site) -> None:
+        """See `RunState.tell_unheard`."""
+        self.tell("unheard", self.target(target), task.id, self.number_of_site(site))
 
     def not_proven(self, sentence: str) -> None:
         """See `RunState.not_proven`."""

@@ -236,12 +236,12 @@ class Remote:
 
     def _explain(self) -> str:
         known = self._controller.explain_shared(self.task)
-        return str(self._ask("explain?", "waits")) if known is None else known[0]
+        return (str(self._ask("explain?", "waits")) if known.text is None else known.text) + known.further
 
-    def _whom(self) -> list[Task]:
+    def _whom(self) -> Sequence[Task]:
         known = self._controller.explain_shared(self.task)
-        if known is not None:
-            return known[1]
+        if known.whom is not None:
+            return known.whom
         return [self._controller.tasks[each] for each in self._ask("whom?", ()) if each in self._controller.tasks]
 
     def user_place(self) -> tuple[str, int, str] | None:

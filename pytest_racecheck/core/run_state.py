@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import _thread
-from collections.abc import Callable
-from typing import Protocol, Self
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, Self
 
 from pytest_racecheck.core.baton import Baton, make_baton
 from pytest_racecheck.core.carried import site_of
@@ -23,8 +23,19 @@ def _nothing(_body: object = None) -> None:
     """Stands for a hook that nobody has set."""
 
 
-def _unexplained(_task: Task) -> None:
+class Explained(NamedTuple):
+    """What is known of what a task of another process waits for."""
+
+    text: str | None = None
+    """``None`` if only its own process can tell."""
+    further: str = ""
+    """What is to be said after that."""
+    whom: Sequence[Task] | None = None
+
+
+def _unexplained(_task: Task) -> Explained:
     """Stands for an explanation that nobody has."""
+    return Explained()
 
 
 def _no_site(_key: str, _identity: int) -> None:
@@ -81,13 +92,15 @@ class RunState:
         """Whether what an operation waits for is held by somebody, and by no task."""
         self.listeners: dict[str, Callable[..., None]] = {}
         """Who wants to hear of what happens in other processes, by the word for it."""
+        self.shared_things = SharedThings()
+        """Their numbers hold from the set-up of a run to the end of its tear-down: who makes a thing names it."""
         self.known_sites = KnownSites()
         self.site_of = site_of
         """Finds, or makes, the site that another process speaks of."""
         self.inherited_site: Callable[[str, int], Site | None] = _no_site
         """Finds the site of this key and identity: one that forked processes have as well."""
-        self.explain_shared: Callable[[Task], tuple[str, list[Task]] | None] = _unexplained
-        """Says what a task of another process waits for, and for which tasks, where that is known here."""
+        self.explain_shared: Callable[[Task], Explained] = _unexplained
+        """Says what is known here of what a task of another process waits for."""
         self.own_idents = {_thread.get_ident()}
         """Threads of ours that are no tasks."""
         self._pool = WorkerPool()
@@ -109,6 +122,7 @@ class RunState:
         controller.early_timeouts = False
         controller.wakeups = 0
         controller.listeners = {}
+        controller.shared_things = SharedThings()
         controller.known_sites = KnownSites()
         controller._reset(None)
         return controller
@@ -127,7 +141,6 @@ class RunState:
         """The other processes that have been started."""
         self.bad_ends: dict[TaskId, Failure] = {}
         self.ends_seen: set[TaskId] = set()
-        self.shared_things = SharedThings()
         self.failures: list[Failure] = []
         self.uncontrolled: list[str] = []
         self.leaked: list[str] = []
@@ -182,6 +195,12 @@ class RunState:
 
     def tell_holder(self, target: int, task: Task | None, site: Site | None) -> None:
         """A lock that processes share is held by a task from now on, or by none: the explorer has to know."""
+
+    def tell_made(self, target: int, place: str) -> None:
+        """A semaphore that processes may share was made there."""
+
+    def tell_unheard(self, target: int, task: Task, site: Site) -> None:
+        """Somebody was notified who waits with the semaphore of this target, and nobody did."""
 
     def not_proven(self, sentence: str) -> None:
         """Say what was done in steps whose order is not known."""

@@ -27,6 +27,7 @@ from pytest_racecheck.instrument import (
     mapped,
     processes,
     reflection,
+    semaphores,
     synchronisation,
     threads,
     times,
@@ -58,7 +59,8 @@ from pytest_racecheck.instrument.recording import text_of
 from pytest_racecheck.instrument.state import STATE
 
 _SYNCHRONISING: Final = {
-    id(kind): handlers for kind, handlers in (synchronisation.methods() | descriptors.methods()).items()
+    id(kind): handlers
+    for kind, handlers in (synchronisation.methods() | semaphores.methods() | descriptors.methods()).items()
 }
 """By identity of the type: what a metaclass says of equality is the user's code."""
 _TIMED: Final = times.functions() | descriptors.functions()

@@ -11,6 +11,7 @@ import weakref
 from _thread import get_ident
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from multiprocessing import connection, synchronize
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, Final
 
@@ -18,7 +19,17 @@ from pytest_racecheck.core.carried import site_of
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.interrupt import ACTING
 from pytest_racecheck.core.values import Site
-from pytest_racecheck.instrument import futures, processes, semaphores, stand_ins, synchronized, threads, unproven
+from pytest_racecheck.instrument import (
+    between_processes,
+    futures,
+    pipes,
+    processes,
+    semaphores,
+    stand_ins,
+    synchronized,
+    threads,
+    unproven,
+)
 from pytest_racecheck.instrument.attributes import ATTRIBUTES
 from pytest_racecheck.instrument.classify import CACHES, module_of
 from pytest_racecheck.instrument.primitives import PRIMITIVES
@@ -325,9 +336,25 @@ class Discoverer:
     def _place_stand_ins(self) -> None:
         function: Any
         handler: stand_ins.Handler
-        self._place([*threads.HANDLERS, *synchronized.handlers(), *semaphores.handlers(), *processes.handlers()])
+        self._place(
+            [
+                *threads.HANDLERS,
+                *synchronized.handlers(),
+                *semaphores.handlers(),
+                *processes.handlers(),
+                *pipes.handlers(),
+            ]
+        )
         self._placed.update({id(value): value for value in synchronized.properties()})
-        for primitive in PRIMITIVES:
+        self._place(between_processes.HANDLERS)
+        for function, handler in pipes.functions():
+            self._stand_in(function, stand_ins.handled_function(function, handler))
+        made: Any = synchronize.SemLock.__init__
+        self.entry(made)
+        self._stand_in(made, stand_ins.told_made(made, semaphores.made))
+        pair: Any = connection.Pipe
+        self._stand_in(pair, stand_ins.told_after(pair, pipes.made_pair))
+        for primitive in (*PRIMITIVES, *between_processes.PRIMITIVES):
             self.entry(primitive.function)  # it runs with hooks all the same
             self._stand_in(primitive.function, stand_ins.handled(primitive.function, primitive.announce))
         for function, handler in futures.HANDLERS:

@@ -8,9 +8,10 @@ from typing import Any
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.remote import Remote
 from pytest_racecheck.core.values import Kind
+from pytest_racecheck.instrument import semaphores
 from pytest_racecheck.instrument.recording import Recording, UserPlace
 from pytest_racecheck.instrument.state import STATE
-from pytest_racecheck.instrument.synchronisation import HOLDERS
+from pytest_racecheck.instrument.synchronisation import HOLDERS, MADE
 
 
 def listeners(controller: Controller) -> dict[str, Callable[..., None]]:
@@ -21,6 +22,8 @@ def listeners(controller: Controller) -> dict[str, Callable[..., None]]:
         "found": ear.found,
         "held": ear.held,
         "free": ear.free,
+        "unheard": ear.unheard,
+        "made": lambda remote, target, place: MADE.update({remote.process.target(target): place}),
         "code": ear.code,
         "call": ear.call,
         "module": lambda _remote, name: STATE.discoverer.is_foreign_module(name),
@@ -47,6 +50,10 @@ class _Ear:
 
     def free(self, remote: Remote, target: int) -> None:
         HOLDERS.elsewhere(remote.process.target(target), None, None)
+
+    def unheard(self, remote: Remote, target: int, task: str, site: int) -> None:
+        process = remote.process
+        semaphores.unheard(process.target(target), self._controller.tasks[task], process.site(site))
 
     def code(self, remote: Remote, identity: int, qualname: str, line: int, late: bool) -> None:
         STATE.discoverer.met_elsewhere(identity, qualname, line, late)

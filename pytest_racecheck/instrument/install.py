@@ -18,8 +18,10 @@ from pytest_racecheck.instrument import (
     containers,
     futures,
     hearing,
+    pipes,
     primitives,
     processes,
+    semaphores,
     threads,
     unproven,
     variables,
@@ -30,7 +32,7 @@ from pytest_racecheck.instrument.rewrite import Hooks, Plan
 from pytest_racecheck.instrument.scope import Scope
 from pytest_racecheck.instrument.sharing import Sharing
 from pytest_racecheck.instrument.state import STATE
-from pytest_racecheck.instrument.synchronisation import HOLDERS, explain_shared
+from pytest_racecheck.instrument.synchronisation import HOLDERS
 from pytest_racecheck.instrument.versions import dialect
 
 HOOKS: Final = Hooks(
@@ -91,7 +93,7 @@ class Rewriting:
         controller.on_task_start = discoverer.task_started
         controller.on_task_end = discoverer.task_ended
         controller.site_of, controller.inherited_site = discoverer.described, discoverer.inherited
-        controller.explain_shared = explain_shared
+        controller.explain_shared = semaphores.explain_shared
         controller.listeners.update(hearing.listeners(controller))
         controller.launch = partial(birth.launch, controller)
         try:
@@ -158,4 +160,7 @@ class Rewriting:
         primitives.UNHEARD.clear()
         unproven.forget_run()
         primitives.DONE.clear()
+        STATE.controller.shared_things.forget()
+        semaphores.forget_run()
         processes.forget_run()
+        pipes.between_runs()

@@ -25,7 +25,7 @@ _OF_THREADING: Final = threading._active_limbo_lock  # type: ignore[attr-defined
 BUILT_FROM_LOCKS: Final = frozenset(
     {
         "threading", "queue", "concurrent.futures._base", "concurrent.futures.thread", "multiprocessing.synchronize",
-        "multiprocessing.queues", "multiprocessing.sharedctypes", "",
+        "multiprocessing.connection", "multiprocessing.queues", "multiprocessing.sharedctypes", "",
     }
 )  # fmt: skip
 """Modules whose objects are built from locks, see `primitives`; the properties of shared values belong to none."""
@@ -125,7 +125,7 @@ def take(controller: Controller, site: Site, lock: Any, timeout: float = -1) -> 
     controller.held_outside = _held_outside
     deadline = controller.clock.now + timeout if timeout >= 0 else None
     blocked = _blocked(lock, task)
-    inside = _inside(task, site)
+    inside = is_inside(task, site)
     if type(lock) is not LOCK and _is_recursive(lock) and _is_own(lock, task):
         granted = True  # once more: nobody can tell when
     elif ((inside and not task.within.takes_again(lock)) or not controller.concurrent) and not blocked():
@@ -151,7 +151,7 @@ def take(controller: Controller, site: Site, lock: Any, timeout: float = -1) -> 
     return granted
 
 
-def _inside(task: Task, site: Site) -> bool:
+def is_inside(task: Task, site: Site) -> bool:
     """Whether this is a small step inside of an operation that was announced as a whole."""
     return task.within is not None and site.hidden and site.module in BUILT_FROM_LOCKS
 
@@ -176,7 +176,7 @@ def try_to_take(controller: Controller, site: Site, lock: Any) -> None:
     task = controller.running
     if task is None:
         return
-    inside = _inside(task, site)
+    inside = is_inside(task, site)
     if controller.concurrent and not inside:
         controller.reach(Operation("try-acquire", site, target_of(lock)))
     if not _blocked(lock, task)():
@@ -193,7 +193,7 @@ def give_back(controller: Controller, site: Site, lock: Any, *, fully: bool = Fa
     task = controller.running
     if task is None or lock is _OF_THREADING:
         return
-    inside = _inside(task, site)
+    inside = is_inside(task, site)
     holder = HOLDERS.of(lock)
     if holder is not None and holder.depth > 1 and not fully:
         pass  # it stays taken: nobody can tell when
@@ -234,6 +234,10 @@ def _semaphore_blocked(semaphore: Any, task: Task) -> bool:
     return False
 
 
+MADE: Final[dict[int, str]] = {}
+"""For this run: target of a semaphore -> where it was made."""
+
+
 class Wanted:
     """A lock that a task waits for; one small object, as every taking of a lock makes one."""
 
@@ -254,18 +258,19 @@ class Wanted:
         holder = HOLDERS.of_target(self._target)
         name = self._within.lock_name() if self._within else lock_name(self._site)
         if holder is None:
-            return f"waits for {name}, which no task holds"
+            return f"waits for {name}{where_made(self._target)}, which no task holds"
         other = f" as {holder.name}" if holder.name != name else ""
-        return f"waits for {name}, held by task {holder.task.id}{other} since {holder.site.filename}:{holder.site.line}"
+        what = f"{name}{where_made(self._target)}, held by task {holder.task.id}{_gone(holder.task)}{other}"
+        return f"waits for {what} since {holder.site.filename}:{holder.site.line}"
 
 
-def explain_shared(task: Task) -> tuple[str, list[Task]] | None:
-    """What a task of another process waits for, if that is a lock which several processes have."""
-    operation = task.operation
-    if operation.kind != "acquire" or operation.target >= 0:
-        return None
-    wanted = Wanted(operation.target, operation.site, None)
-    return wanted.explain(), wanted.whom()
+def where_made(target: int) -> str:
+    """Where a semaphore was made, if that was seen."""
+    return f" (made at {MADE[target]})" if target in MADE else ""
+
+
+def _gone(task: Task) -> str:
+    return ", which has ended," if task.ended else ""
 
 
 # -- what a call of a lock's method does -------------------------------------------------------------------------
@@ -352,7 +357,7 @@ def _ask(controller: Controller, site: Site, function: Any, owner: Any, argument
 def _tell(controller: Controller, site: Site, function: Any, owner: Any, kind: Kind) -> Any:
     task = controller.running
     if controller.concurrent and task is not None:
-        if _inside(task, site):
+        if is_inside(task, site):
             controller.touch(kind, target_of(owner), inner=not task.within.open)
         else:
             controller.reach(Operation(kind, site, target_of(owner)))
@@ -380,6 +385,11 @@ _QUEUE_METHODS: Final[dict[str, Handler]] = {
 }
 
 
+def lock_methods() -> dict[str, Handler]:
+    """What the methods of a lock do, by their names."""
+    return dict(_LOCK_METHODS)
+
+
 def methods() -> dict[type, dict[str, Handler]]:
     """For each C type that a thread can wait for, what its methods do."""
     table = {LOCK: _LOCK_METHODS, RLOCK: _LOCK_METHODS}
@@ -387,12 +397,6 @@ def methods() -> dict[type, dict[str, Handler]]:
         from _queue import SimpleQueue
 
         table[SimpleQueue] = _QUEUE_METHODS
-    except ImportError:
-        pass
-    try:
-        from _multiprocessing import SemLock  # type: ignore[import-not-found]
-
-        table[SemLock] = _LOCK_METHODS
     except ImportError:
         pass
     return table

@@ -18,14 +18,20 @@ def target_of(obj: Any) -> int:
     return id(obj) if name is None else STATE.controller.shared_things.number(name(obj))
 
 
-def _semaphore(semaphore: Any) -> Key:
+def name_of_semaphore(semaphore: Any) -> Key:
     """Forked processes have it at the same address, others by its name."""
     return ("semaphore", semaphore.name or semaphore.handle)
 
 
-try:
-    from _multiprocessing import SemLock  # type: ignore[import-not-found]
+def _semlock() -> type | None:
+    try:
+        from _multiprocessing import SemLock  # type: ignore[import-not-found]
+    except ImportError:
+        return None
+    return SemLock  # type: ignore[no-any-return]
 
-    _NAMED[id(SemLock)] = _semaphore
-except ImportError:
-    pass
+
+SEMLOCK: Final = _semlock()
+"""The C type behind the locks and semaphores of ``multiprocessing``."""
+if SEMLOCK is not None:
+    _NAMED[id(SEMLOCK)] = name_of_semaphore

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import partial
 from types import CodeType
 from typing import Any
 
 from pytest_racecheck.core.member import Member
 from pytest_racecheck.core.task import Task
 from pytest_racecheck.core.values import Kind, Site
-from pytest_racecheck.instrument import futures, primitives, threads, unproven
+from pytest_racecheck.instrument import futures, pipes, primitives, threads, unproven
 from pytest_racecheck.instrument.attributes import ATTRIBUTES
 from pytest_racecheck.instrument.recording import Recording, UserPlace
 from pytest_racecheck.instrument.sharing import Place, Sharing
@@ -23,6 +24,7 @@ def prepare_to_tell(member: Member, *, recorded: bool) -> Sharing:
     discoverer = STATE.discoverer
     member.place_of_thread = discoverer.user_place_here
     member.before_message = sharing.tell_found
+    member.on_leave = partial(pipes.tell_end, member)
     if recorded:
         member.recorder = TellingRecording(member, ATTRIBUTES)
     return sharing
