@@ -29,8 +29,10 @@ class Racecheck:
     def __init__(self, check: Check | None) -> None:
         self._check = check
 
-    def run(self, *callables: Callable[[], T]) -> list[T]:
+    def run(self, *callables: Callable[[], T], processes: bool = False) -> list[T]:
         """Run the callables at once, each as a task of its own; return their results in the order of the arguments.
+
+        With ``processes=True`` each has a process of its own.
 
         Raises: what a callable raises; an ``ExceptionGroup`` if several do.
         """
@@ -43,12 +45,14 @@ class Racecheck:
             raise RuntimeError(f"racecheck.run() works in tests that are marked @pytest.mark.{MARKER}; this one is not")
         settings = self._check.settings
         if settings.mode == "stress":
+            if processes:
+                raise RuntimeError("racecheck.run(processes=True) does not work yet with mode='stress'")
             from pytest_racecheck.bridge.free_threads import results_of
 
             return results_of(callables, time.monotonic() + max(settings.time, settings.stuck))
         from pytest_racecheck.core.together import run_together
 
-        return run_together(callables)
+        return run_together(callables, processes=processes)
 
 
 class SwitchInterval:

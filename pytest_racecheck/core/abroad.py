@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pytest_racecheck.core.channel import Channel, make_channel
 from pytest_racecheck.core.errors import RacecheckInternalError
@@ -39,6 +39,11 @@ def _nobody(_task: Task, _body: InProcess, _channel: Channel) -> NoReturn:
 
 def _nothing() -> None:
     """Stands for a hook that nobody has set."""
+
+
+def process_key(task_id: TaskId) -> tuple[str, str]:
+    """What names the process that begins with a task, among the things that processes share."""
+    return ("process", task_id)
 
 
 def waits_for_ends(task_ids: Sequence[TaskId]) -> str:
@@ -173,6 +178,23 @@ class Abroad(Outside):
         elif how == "default":
             process.sent[number] = sender.id
         return how == "default"
+
+    def start_processes(self, bodies: Sequence[InProcess]) -> list[TaskId]:
+        """Start the bodies as children of the running task; return their names."""
+        parent = self._parent()
+        with Unhooked(self):
+            children = [self.launched(parent.new_child_id(), body) for body in bodies]
+        self.concurrent = True
+        for child in children:
+            self.touch("spawn", self.shared_things.number(process_key(child.id)))
+        return [child.id for child in children]
+
+    def tell_result(self, is_result: bool, data: object) -> None:
+        """What a body in a process of its own has come to: bytes, or the data of an exception."""
+
+    def result_of(self, task_id: TaskId) -> tuple[bool, Any] | None:
+        """What the process that began with this task has told; ``None`` if it did not come so far."""
+        return self.results.get(task_id)
 
     def dismiss(self, task: Task) -> None:
         """A task was made that could not be started."""

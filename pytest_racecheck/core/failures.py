@@ -145,11 +145,15 @@ def _ended_how(code: int | None) -> str:
         return "has ended, nobody knows how"
     if code >= 0:
         return f"has ended with exit code {code}, from within C code"
+    return f"was killed by signal {-code} ({name_of_signal(-code)})"
+
+
+def name_of_signal(number: int) -> str:
+    """What a signal is called."""
     try:
-        name = f" ({signal.Signals(-code).name})"
+        return signal.Signals(number).name
     except ValueError:
-        name = ""
-    return f"was killed by signal {-code}{name}"
+        return f"signal {number}"
 
 
 def place_of(site: Site) -> str:

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn, Self
 
-from pytest_racecheck.core.abroad import waits_for_ends
+from pytest_racecheck.core.abroad import InProcess, process_key, waits_for_ends
 from pytest_racecheck.core.carried import failure_data, site_data
 from pytest_racecheck.core.channel import Channel, GoneError, Message, make_channel
 from pytest_racecheck.core.controller import Controller
@@ -17,7 +17,7 @@ from pytest_racecheck.core.failures import strayed
 from pytest_racecheck.core.shared_things import SharedThings
 from pytest_racecheck.core.task import LAPSE, Task
 from pytest_racecheck.core.values import Failure, Kind, Operation, Site
-from pytest_racecheck.core.workers import Worker
+from pytest_racecheck.core.workers import Worker, WorkerPool
 
 ORPHANED: Final = 70
 """The exit code of a process whose explorer has gone."""
@@ -31,11 +31,6 @@ NEVER_ENDS: Final = frozenset(
 
 UNCHANGED: Final = frozenset({"start", "sleep", "yield"})
 """Operations that others must hear of, though they touch nothing."""
-
-
-def process_key(task_id: str) -> tuple[str, str]:
-    """What names the process that begins with a task, among the things that processes share."""
-    return ("process", task_id)
 
 
 class Seat:
@@ -164,6 +159,7 @@ class Member(Controller):
         member.shared_things = SharedThings()
         member.touched = None if controller.touched is None else []
         member._mutex = _thread.allocate_lock()
+        member._pool = WorkerPool()
         member.hears_signals = False
         member._news = []
         member._known = controller._known if isinstance(controller, Member) else controller.known_sites.numbers
@@ -291,6 +287,15 @@ class Member(Controller):
         task.explain = None
         return bool(message[1])
 
+    def tell_result(self, is_result: bool, data: object) -> None:
+        """See `Abroad.tell_result`."""
+        self.tell("result", is_result, data)
+
+    def result_of(self, task_id: str) -> Any:
+        """See `Abroad.result_of`."""
+        task = self._parent()
+        return self._seat(task).request(task, "result?", task_id)[1]
+
     def end_is_seen(self, task_id: str) -> None:
         """See `Abroad.end_is_seen`."""
         self.tell("seen", task_id)
@@ -367,6 +372,44 @@ class Member(Controller):
         except GoneError:
             os._exit(ORPHANED)
         return own, task_id, index
+
+    def start_processes(self, bodies: Sequence[InProcess]) -> list[str]:
+        """See `Abroad.start_processes`."""
+        return [self._start_process(body) for body in bodies]
+
+    def _start_process(self, body: InProcess) -> str:
+        with self.unhooked():
+            channel, task_id, index = self.ask_for_task("racecheck.run", False, False, "", in_new_process=True)
+            task = Task(task_id, index, self._main)
+            task.name = task_id
+            pid = self.launch(task, body, channel)
+            channel.close()
+        self.admitted(task_id, pid, is_process=True)
+        self.touch("spawn", self.shared_things.number(process_key(task_id)))
+        return task_id
+
+    def start_together(self, bodies: Sequence[Callable[[], object]]) -> list[Task]:
+        """See `Controller.start_together`."""
+        return [self._start_thread(body) for body in bodies]
+
+    def _start_thread(self, body: Callable[[], object]) -> Task:
+        with self.unhooked():
+            task = self.new_task("")
+            worker = self._pool.lend()
+        task.name, task.worker, task.ident, task.native_id = task.id, worker, worker.ident, worker.native_id
+
+        def job() -> None:
+            try:
+                self.take_part(task)
+            except Unwind:
+                return
+            self._perform(task, body)
+
+        worker.job = worker.as_itself(job)
+        worker.finish = lambda: self._worker_done(worker, task)
+        self.admit(task)
+        worker.baton.signal()
+        return task
 
     def lend_thread(self, task: Task, job: Callable[[], object]) -> Worker | None:
         """See `Controller.lend_thread`; a process does not live long enough to keep any."""

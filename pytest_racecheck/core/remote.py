@@ -145,6 +145,11 @@ class Remote:
         """The task has sent a signal to the process of another one, if it said so before, or is going to."""
         self._go_on(self._controller.signal_task(self._controller.tasks[task_id], self.task, number))
 
+    def _tell_result(self, task_id: str) -> None:
+        """The task wants to know what came of a process that it has started."""
+        told = self._controller.results.get(task_id)
+        self._channel.send("go", told, self._controller.clock.now, [])
+
     def _come_back(self) -> None:
         self._go_on(granted=True)
 
@@ -159,6 +164,7 @@ class Remote:
         "admit": _admit,
         "dismiss": _dismiss,
         "signal": _signalled,
+        "result?": _tell_result,
         "back": _come_back,
         "told": _told,
     }
@@ -311,6 +317,7 @@ _NEWS: Final[dict[str, Callable[..., None]]] = {
     "uncontrolled": lambda remote, sentence: remote._controller.not_controlled(sentence),
     "fail": lambda remote, data: remote._controller.fail(failure_from(data)),
     "badly": lambda remote, data: remote._controller.ended_badly(remote.process.tasks[0].task.id, failure_from(data)),
+    "result": lambda remote, is_result, data: remote._controller.results.update({remote.task.id: (is_result, data)}),
     "seen": lambda remote, task_id: remote._controller.end_is_seen(task_id),
     "time": lambda remote, now: remote._controller.clock.advance_to(now),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _thread
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from pytest_racecheck.core.baton import Baton, make_baton
 from pytest_racecheck.core.carried import site_of
@@ -141,6 +141,8 @@ class RunState:
         """The other processes that have been started."""
         self.bad_ends: dict[TaskId, Failure] = {}
         self.ends_seen: set[TaskId] = set()
+        self.results: dict[TaskId, tuple[bool, Any]] = {}
+        """What processes have come to that `racecheck.run` has started."""
         self.failures: list[Failure] = []
         self.uncontrolled: list[str] = []
         self.leaked: list[str] = []

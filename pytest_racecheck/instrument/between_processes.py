@@ -40,7 +40,15 @@ def _of_semaphore(kind: str, *path: str) -> Callable[[Any], int]:
 _condition: Final = _of_semaphore("condition", "_wait_semaphore")
 _event: Final = _of_semaphore("event", "_flag")
 _unfinished: Final = _of_semaphore("unfinished", "_unfinished_tasks")
-_queue: Final = _named(lambda owner: key_of(owner._reader._handle if owner._reader._handle is not None else -1))
+
+
+def _pipe_of(queue: Any) -> Key:
+    """By the end that is still open: a process closes the one that it does not need."""
+    ends = (queue._reader._handle, queue._writer._handle)
+    return key_of(next((each for each in ends if each is not None), -1))
+
+
+_queue: Final = _named(_pipe_of)
 _size: Final = _named(lambda owner: name_of_semaphore(owner._sem._semlock))
 
 

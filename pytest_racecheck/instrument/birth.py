@@ -87,8 +87,9 @@ def fork() -> int:
 
 def launch(controller: Controller, task: Task, body: InProcess, channel: Channel) -> int:
     """Fork the process of a body; return its id."""
-    process: Any = context.ForkProcess(name=f"Process-{int(task.id) + 1}")
-    process._identity = (int(task.id) + 1,)  # as if it were the first run
+    number = int(task.id.rpartition(".")[2]) + 1
+    process: Any = context.ForkProcess(name=f"Process-{number}")
+    process._identity = (number,)  # as if it were the first run
     birth = Birth(controller, task.id, task.index, task.name, channel, process)
     pid = fork()
     if pid:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import io
 import sys
 import threading
@@ -11,7 +10,6 @@ import weakref
 from _thread import get_ident
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from multiprocessing import connection, synchronize
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, Final
 
@@ -19,20 +17,9 @@ from pytest_racecheck.core.carried import site_of
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.interrupt import ACTING
 from pytest_racecheck.core.values import Site
-from pytest_racecheck.instrument import (
-    between_processes,
-    futures,
-    pipes,
-    processes,
-    semaphores,
-    stand_ins,
-    synchronized,
-    threads,
-    unproven,
-)
+from pytest_racecheck.instrument import library, stand_ins, synchronized
 from pytest_racecheck.instrument.attributes import ATTRIBUTES
 from pytest_racecheck.instrument.classify import CACHES, module_of
-from pytest_racecheck.instrument.primitives import PRIMITIVES
 from pytest_racecheck.instrument.rewrite import Hooks, Plan, rewrite
 from pytest_racecheck.instrument.scope import SYNCHRONISING_MODULES, Scope
 from pytest_racecheck.instrument.versions import FREE_THREADED_BUILD
@@ -154,7 +141,7 @@ class Discoverer:
         """Hears of code that was not known before, and whether it has run without hooks."""
         self.on_call: Callable[[CodeType, int, Site], None] | None = None
         """Hears of the site of a call of a stand-in that was not known before."""
-        self._placed: dict[int, property] = {}
+        self.placed: dict[int, property] = {}
         """Properties of the standard library whose functions have stand-ins."""
         self._unknown: set[tuple[int, str, int]] = set()
         self._described: dict[str, Site] = {}
@@ -163,7 +150,7 @@ class Discoverer:
 
     def begin(self) -> None:
         """Swap the code of what must not run without hooks even once, and look out for the rest."""
-        self._place_stand_ins()
+        library.place(self)
         for function in (threading.Thread._bootstrap, threading.Thread._bootstrap_inner):  # type: ignore[attr-defined]
             self.entry(function)
         for function in _all_functions():
@@ -252,9 +239,9 @@ class Discoverer:
             return
         value: Any = ATTRIBUTES.value_on(owner, name)
         if type(value) is property:
-            if synchronized.is_wrapper(owner) and id(value) not in self._placed:
-                self._placed[id(value)] = value
-                self._place(synchronized.handlers_of(value))
+            if synchronized.is_wrapper(owner) and id(value) not in self.placed:
+                self.placed[id(value)] = value
+                self.place(synchronized.handlers_of(value))
             self._take([value.fget, value.fset, value.fdel])
         else:
             self._take([self.implicit(type(value), each)[1] for each in ("__get__", "__set__", "__delete__")])
@@ -333,45 +320,15 @@ class Discoverer:
             if type(candidate) is FunctionType:
                 self.entry(candidate)
 
-    def _place_stand_ins(self) -> None:
-        function: Any
-        handler: stand_ins.Handler
-        self._place(
-            [
-                *threads.HANDLERS,
-                *synchronized.handlers(),
-                *semaphores.handlers(),
-                *processes.handlers(),
-                *pipes.handlers(),
-            ]
-        )
-        self._placed.update({id(value): value for value in synchronized.properties()})
-        self._place(between_processes.HANDLERS)
-        for function, handler in pipes.functions():
-            self._stand_in(function, stand_ins.handled_function(function, handler))
-        made: Any = synchronize.SemLock.__init__
-        self.entry(made)
-        self._stand_in(made, stand_ins.told_made(made, semaphores.made))
-        pair: Any = connection.Pipe
-        self._stand_in(pair, stand_ins.told_after(pair, pipes.made_pair))
-        for primitive in (*PRIMITIVES, *between_processes.PRIMITIVES):
-            self.entry(primitive.function)  # it runs with hooks all the same
-            self._stand_in(primitive.function, stand_ins.handled(primitive.function, primitive.announce))
-        for function, handler in futures.HANDLERS:
-            self._stand_in(function, stand_ins.handled(function, handler))
-        for function in futures.LOOKS:
-            self._stand_in(function, stand_ins.told(function, futures.UNSEEN.look))
-        load = importlib._bootstrap._find_and_load  # type: ignore[attr-defined]
-        self._stand_in(load, stand_ins.told(load, unproven.imports))
-
-    def _place(self, handlers: Iterable[tuple[Any, stand_ins.Handler]]) -> None:
+    def place(self, handlers: Iterable[tuple[Any, stand_ins.Handler]]) -> None:
         """Put stand-ins before functions that run with hooks all the same, where there are none yet."""
         for function, handler in handlers:
             if not stand_ins.is_handled(function):
                 self.entry(function)
-                self._stand_in(function, stand_ins.handled(function, handler))
+                self.stand_in(function, stand_ins.handled(function, handler))
 
-    def _stand_in(self, function: FunctionType, code: CodeType) -> None:
+    def stand_in(self, function: FunctionType, code: CodeType) -> None:
+        """Put this code in the place of a function's own for the length of the exploration."""
         self._entries[id(code)] = Entry(code, None, None)
         self._swap(function, code)
 

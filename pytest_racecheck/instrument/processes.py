@@ -10,11 +10,12 @@ from functools import partial
 from multiprocessing import process
 from typing import Any, Final, NamedTuple
 
+from pytest_racecheck.core.abroad import process_key
 from pytest_racecheck.core.channel import make_channel
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.errors import Unwind
-from pytest_racecheck.core.failures import failure_of
-from pytest_racecheck.core.member import Member, process_key
+from pytest_racecheck.core.failures import failure_of, name_of_signal
+from pytest_racecheck.core.member import Member
 from pytest_racecheck.core.values import Operation, Site
 from pytest_racecheck.instrument import threads
 from pytest_racecheck.instrument.birth import Birth, fork
@@ -231,7 +232,7 @@ def signalled(number: int) -> Handler:
         found = _found(owner)
         if found is None or controller.running is None:
             return function
-        return partial(_signal, controller, site, found, number, partial(_unhooked, controller, function))
+        return partial(_signal, controller, site, found, int(number), partial(_unhooked, controller, function))
 
     return handler
 
@@ -256,9 +257,10 @@ def _signal(
     controller.reach(operation)
     recorder: Any = controller.recorder
     if recorder is not None:
-        name = signal.Signals(number).name
-        recorder.synchronisation(site, "update", object(), f"{name} to the process of task {found.task_id}")
-    controller.end_is_seen(found.task_id)
+        text = f"{name_of_signal(number)} to the process of task {found.task_id}"
+        recorder.synchronisation(site, "update", object(), text)
+    if found.pid != os.getpid():
+        controller.end_is_seen(found.task_id)
     if controller.signal_process(found.task_id, number):
         really(*arguments)
         controller.touch("end", operation.target)

@@ -375,7 +375,7 @@ _LOCK_METHODS: Final[dict[str, Handler]] = {
     "_release_save": _release_save,
     "locked": _ask,
 }
-_QUEUE_METHODS: Final[dict[str, Handler]] = {
+QUEUE_METHODS: Final[dict[str, Handler]] = {
     "get": _get,
     "get_nowait": _get,
     "put": _put,
@@ -396,7 +396,7 @@ def methods() -> dict[type, dict[str, Handler]]:
     try:
         from _queue import SimpleQueue
 
-        table[SimpleQueue] = _QUEUE_METHODS
+        table[SimpleQueue] = QUEUE_METHODS
     except ImportError:
         pass
     return table
