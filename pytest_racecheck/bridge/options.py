@@ -264,11 +264,10 @@ OPTIONS: Final = (
     ),
     Option(
         "granularity",
-        OneOf(("access",), later=("gil",), now="this release can switch at every access to shared state"),
+        OneOf(("access", "gil")),
         "access",
-        "Where threads can be switched",
-        flag=False,
-        ini=False,
+        "Where threads can be switched: at every access to shared state, or only where this CPython can with its GIL",
+        metavar="WHERE",
     ),
     Option(
         "clock",

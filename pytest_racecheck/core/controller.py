@@ -11,6 +11,7 @@ from pytest_racecheck.core.baton import make_baton
 from pytest_racecheck.core.errors import RacecheckError, RacecheckInternalError, Unwind
 from pytest_racecheck.core.failures import deadlock, failure_of, left_behind, waiting_for
 from pytest_racecheck.core.outside import age, deadline_of
+from pytest_racecheck.core.passed import MAYBE, SURE
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.run_state import Recorder, Unhooked
 from pytest_racecheck.core.task import END, LAPSE, Task
@@ -41,6 +42,9 @@ TIME_OVER: Final = "its time is over"
 
 NO_REASON: Final = "wakes up although nobody has notified it"
 """What a report says of a spurious wake-up."""
+
+CANT_TELL: Final = "where the GIL lets a thread go in code out of scope, after what it does there, can't be told"
+"""Why nothing is proven of such code where tasks are stopped by the GIL only."""
 
 IMPATIENT_SECONDS: Final = 0.5
 """So long may tasks take to end when Ctrl-C is pressed a second time."""
@@ -143,8 +147,12 @@ class Controller(Abroad):
         if self.steps > self.max_steps and self.last_operations.add(task):
             self.finish_with(self.last_operations.failure(task, self.alive, self.max_steps))
         chosen = self._choose(task, site.key)
+        waited = False
         if chosen is not task:
+            waited = blocked is not None and blocked()
             self._park(task, chosen)
+        if self.passed is not None:
+            self.passed.clear(waited)
         self.path.append((task.index, site))
         if self.journal is not None:
             self._write_journal(task)
@@ -337,6 +345,10 @@ class Controller(Abroad):
 
     def _choose(self, task: Task | None, place: str) -> Task | None:
         """Decide who moves next after ``task`` announced something or ended; ``None`` if nobody can."""
+        if self.script:
+            scripted = self._choose_by_script(task, place)
+            if scripted is not None:
+                return scripted
         enabled = self._enabled()
         early = self._may_wake_early() if enabled and (self.early_timeouts or self.woken < self.wakeups) else None
         if early is not None:
@@ -357,6 +369,27 @@ class Controller(Abroad):
         if not self.away:
             self._nobody_can_move()
         return None
+
+    def _choose_by_script(self, task: Task | None, place: str) -> Task | None:
+        """Who is to move by what the strategy has laid down; ``None`` if that is not to be had, or there is no more."""
+        number = len(self.followed)
+        name, is_choice = self.script[number]
+        chosen = self.tasks.get(name)
+        if chosen is None or chosen not in self.alive or (chosen.blocked is not None and chosen.blocked()):
+            return None
+        self.followed.append((chosen.operation, tuple(self.touched or ())))
+        self.touched = []
+        if number + 1 == len(self.script):
+            self.script = ()
+        self.choices += is_choice
+        if chosen is task:
+            self._streak += 1
+            return chosen
+        self._streak = 0
+        default = task if task is not None and task in self._enabled() else self._enabled()[0]
+        if chosen is not default:
+            self._note_switch(task, place, chosen, preempts=default is task)
+        return chosen
 
     def _decide_with_early(self, task: Task | None, place: str, enabled: list[Task], early: Task) -> Task:
         """Decide where one more can be chosen: a task that waits, whatever else can move."""
@@ -388,33 +421,54 @@ class Controller(Abroad):
 
     def _decide(self, task: Task | None, place: str, enabled: list[Task], default: Task | None = None) -> Task:
         default = default or (task if task is not None and task in enabled else enabled[0])
+        if self.gil and default is task and self.passed is not None and not self.passed[SURE] and not self.processes:
+            if self.passed[MAYBE]:
+                self.not_proven(CANT_TELL)
+            if self.touched is None:
+                return default
+            enabled = [default]
         limit = FAIR_STREAK if self.waits_ended <= MANY_WAITS else FAIR_STREAK // (self.waits_ended - MANY_WAITS)
         if default is task and self._streak >= limit and len(enabled) > 1:
             self._streak = 0
             self.forced += 1
             return enabled[(enabled.index(default) + 1) % len(enabled)]
         self.choices += len(enabled) > 1
-        choice = Choice(
-            None if task is None else task.id,
-            tuple([each.id for each in enabled]),
-            tuple([each.operation for each in enabled]),
-            self.steps,
-            place,
-            1 if task is None else task.occurrence,
-            default.id,
-        )
-        chosen = self._ask(choice if self.touched is None else self._told_all(choice))
+        running = None if task is None else task.id
+        tasks = tuple([each.id for each in enabled])
+        operations = tuple([each.operation for each in enabled])
+        occurrence = 1 if task is None else task.occurrence
+        if self.touched is None:
+            choice = Choice(running, tasks, operations, self.steps, place, occurrence, default.id)
+        else:
+            touched, followed = tuple(self.touched), tuple(self.followed)
+            self.touched, self.followed, self.script = [], [], ()
+            choice = Choice(
+                running,
+                tasks,
+                operations,
+                self.steps,
+                place,
+                occurrence,
+                default.id,
+                touched,
+                self.waits_ended,
+                followed,
+            )
+        chosen = self._ask(choice)
         if chosen is not default:
-            if default is task and self.recorder is not None:
-                self._record_preemption(task)
-            self.schedule.append(Switch(choice.running or "", place, choice.occurrence, chosen.id, default is task))
+            self._note_switch(task, place, chosen, preempts=default is task)
         self._streak = self._streak + 1 if chosen is task else 0
         return chosen
 
-    def _told_all(self, choice: Choice) -> Choice:
-        told = choice._replace(touched=tuple(self.touched or ()), waits_ended=self.waits_ended)
-        self.touched = []
-        return told
+    def _note_switch(self, task: Task | None, place: str, chosen: Task, *, preempts: bool) -> None:
+        """Write down that somebody moves who would not if nobody said anything."""
+        if preempts and task is not None and self.recorder is not None:
+            self._record_preemption(task)
+        occurrence = 1 if task is None else task.occurrence
+        self.schedule.append(Switch("" if task is None else task.id, place, occurrence, chosen.id, preempts))
+        if preempts and self.passed is not None:
+            # Processes have a GIL each.
+            self.chances.append("yes" if self.processes else self.passed.chance())
 
     def _record_preemption(self, task: Task) -> None:
         if self.recorder is not None:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
-from pytest_racecheck.core.confirm import ATTEMPTS, changed_values, confirm, doubtful, finding_of, python_version
+from pytest_racecheck.core.confirm import (
+    ATTEMPTS,
+    changed_values,
+    confirm,
+    doubtful,
+    finding_of,
+    has_gil,
+    python_version,
+)
 from pytest_racecheck.core.errors import TokenError
 from pytest_racecheck.core.protocols import Instrument, Program, Strategy
 from pytest_racecheck.core.replay import Replay, first_difference
@@ -53,11 +63,11 @@ def explore(
     the types in ``control`` ends exploring and is raised again, as is whatever `Program.set_up` raises.
     """
     with Runner(program, instrument, limits, seed, control) as runner:
-        finding = _try_stored(runner, first)
-        if finding is not None:
-            return _result(runner, strategy.name, finding, "finding")
-        finding, stopped_by = _search(runner, strategy, progress or _no_progress)
-        result = _result(runner, strategy.name, finding, stopped_by)
+        findings = _try_stored(runner, first)
+        if findings:
+            return _result(runner, strategy.name, findings, "finding")
+        findings, stopped_by = _search(runner, strategy, progress or _no_progress)
+        result = _result(runner, strategy.name, findings, stopped_by)
         return with_verdict(result, runner, strategy) if result.outcome == "passed" else result
 
 
@@ -69,20 +79,21 @@ def replay(
     Raises: TokenError, if it is broken, or does not fit the code any more (saying where it parted).
     """
     decoded = decode(token)
+    limits = replace(limits, gil=False)  # the schedule says all
     with Runner(program, instrument, limits, decoded.seed, control) as runner:
         replaying = _learn(runner, decoded.schedule)
         parted = replaying.parted
         replaying.start_run()
         trace = runner.run(replaying, recorded=True)
         if trace.failures:
-            return _result(runner, "replay", finding_of(trace, token, runner.runs), "replay")
+            return _result(runner, "replay", (finding_of(trace, token, runner.runs),), "replay")
         if parted or replaying.parted:
             raise TokenError(_does_not_fit(runner, decoded, replaying.parted or parted))
-        return _result(runner, "replay", None, "replay", GONE)
+        return _result(runner, "replay", (), "replay", GONE)
 
 
-def _search(runner: Runner, strategy: Strategy, progress: Progress) -> tuple[Finding | None, str]:
-    """Run until something fails twice or a limit is reached; the finding, and why the search ended."""
+def _search(runner: Runner, strategy: Strategy, progress: Progress) -> tuple[tuple[Finding, ...], str]:
+    """Run until something fails twice or a limit is reached; the findings, and why the search ended."""
     first: Trace | None = None
     unconfirmed: list[tuple[Trace, int]] = []
     while not (stopped_by := _limit_reached(runner, strategy)):
@@ -91,24 +102,24 @@ def _search(runner: Runner, strategy: Strategy, progress: Progress) -> tuple[Fin
         first = first or trace
         if trace.failures:
             number = runner.runs
-            finding = confirm(runner, trace, first)
-            if finding is not None:
-                return finding, "finding"
+            findings = confirm(runner, trace, first)
+            if findings:
+                return findings, "finding"
             unconfirmed.append((trace, number))
             if len(unconfirmed) == MOST_DOUBTFUL:
                 break
         progress(runner.runs, runner.seconds)
     if unconfirmed:
-        return doubtful(runner, *unconfirmed[0]), "finding"
+        return (doubtful(runner, *unconfirmed[0]),), "finding"
     if first is not None:
         _check_that_runs_repeat(runner, first)
-    return None, stopped_by
+    return (), stopped_by
 
 
 def _limit_reached(runner: Runner, strategy: Strategy) -> str:
     if runner.runs >= runner.limits.runs:
         return "runs"
-    if runner.seconds >= runner.limits.seconds:
+    if runner.runs and runner.seconds >= runner.limits.seconds:
         return "time"
     if hasattr(strategy, "runs_left"):
         strategy.runs_left = runner.limits.runs - runner.runs
@@ -118,7 +129,7 @@ def _limit_reached(runner: Runner, strategy: Strategy) -> str:
     return "" if strategy.start_run() else "strategy"
 
 
-def _try_stored(runner: Runner, tokens: Sequence[str]) -> Finding | None:
+def _try_stored(runner: Runner, tokens: Sequence[str]) -> tuple[Finding, ...]:
     seed = runner.seed
     for text in tokens:
         try:
@@ -129,10 +140,10 @@ def _try_stored(runner: Runner, tokens: Sequence[str]) -> Finding | None:
         replaying = _learn(runner, token.schedule)
         replaying.start_run()
         trace = runner.run(replaying)
-        if trace.failures and (finding := confirm(runner, trace, None)) is not None:
-            return finding
+        if trace.failures and (findings := confirm(runner, trace, None)):
+            return findings
         runner.seed = seed
-    return None
+    return ()
 
 
 def _learn(runner: Runner, schedule: Schedule) -> Replay:
@@ -168,16 +179,18 @@ def _check_that_runs_repeat(runner: Runner, first: Trace) -> None:
             runner.unproven[f"state leaks from run to run: {', '.join(changed)}"] = None
 
 
-def _result(runner: Runner, strategy: str, finding: Finding | None, stopped_by: str, *remarks: str) -> Exploration:
-    error = "" if finding else _nothing_explored(runner)
-    outcome: Outcome = "failed" if finding else "error" if error else "passed"
+def _result(
+    runner: Runner, strategy: str, findings: tuple[Finding, ...], stopped_by: str, *remarks: str
+) -> Exploration:
+    error = "" if findings else _nothing_explored(runner)
+    outcome: Outcome = "failed" if findings else "error" if error else "passed"
     return Exploration(
         outcome=outcome,
         runs=runner.runs,
         seconds=runner.seconds,
         strategy=strategy,
         seed=runner.seed,
-        findings=(finding,) if finding else (),
+        findings=findings,
         tasks=runner.tasks,
         choices=runner.choices,
         interleavings=len(runner.interleavings),
@@ -187,6 +200,9 @@ def _result(runner: Runner, strategy: str, finding: Finding | None, stopped_by: 
         error=error,
         remarks=(*runner.leaked, *remarks),
         shared=runner.instrument.shared_sites(),
+        interpreter=f"CPython {sys.version_info[0]}.{sys.version_info[1]}",
+        gil=has_gil(),
+        granularity="gil" if runner.limits.gil else "access",
     )
 
 

@@ -12,10 +12,23 @@ from pytest_racecheck.core.clock import VirtualClock
 from pytest_racecheck.core.known_sites import KnownSites
 from pytest_racecheck.core.livelock import LastOperations
 from pytest_racecheck.core.other_process import OtherProcess
+from pytest_racecheck.core.passed import Passed
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.shared_things import SharedThings
 from pytest_racecheck.core.task import Task
-from pytest_racecheck.core.values import Event, Failure, Kind, Operation, Site, Step, Switch, TaskId, Touch, Trace
+from pytest_racecheck.core.values import (
+    Chance,
+    Event,
+    Failure,
+    Kind,
+    Operation,
+    Site,
+    Step,
+    Switch,
+    TaskId,
+    Touch,
+    Trace,
+)
 from pytest_racecheck.core.workers import WorkerPool
 
 
@@ -88,6 +101,10 @@ class RunState:
         self.on_task_start: Callable[[object], None] = _nothing
         """Called in the thread of a task with its body, before it."""
         self.on_task_end: Callable[[], None] = _nothing
+        self.passed: Passed | None = None
+        """What the running task has passed, if an instrument notes it."""
+        self.gil = False
+        """Whether a task can be stopped only where this interpreter, with its GIL, can stop it."""
         self.held_outside: Callable[[Operation], bool] = _never
         """Whether what an operation waits for is held by somebody, and by no task."""
         self.listeners: dict[str, Callable[..., None]] = {}
@@ -121,6 +138,8 @@ class RunState:
         controller.max_steps = 0
         controller.early_timeouts = False
         controller.wakeups = 0
+        controller.passed = None
+        controller.gil = False
         controller.listeners = {}
         controller.shared_things = SharedThings()
         controller.known_sites = KnownSites()
@@ -135,25 +154,27 @@ class RunState:
         self.tasks: dict[TaskId, Task] = {}
         self.alive: list[Task] = []
         self.away: dict[int, Task] = {}
-        self.tasks_to_come: dict[TaskId, Task] = {}
-        """Those that are being started in other processes."""
-        self.processes: list[OtherProcess] = []
-        """The other processes that have been started."""
-        self.bad_ends: dict[TaskId, Failure] = {}
-        self.ends_seen: set[TaskId] = set()
-        self.results: dict[TaskId, tuple[bool, Any]] = {}
-        """What processes have come to that `racecheck.run` has started."""
+        self._reset_abroad()
         self.failures: list[Failure] = []
         self.uncontrolled: list[str] = []
         self.leaked: list[str] = []
         self.schedule: list[Switch] = []
+        self.chances: list[Chance] = []
+        """For each of its preemptions, whether the interpreter could have made it."""
         self.path: list[tuple[int, Site]] = []
         self.journal: list[Step] | None = [] if getattr(strategy, "watches", False) else None
         """What the strategy is told at the end, if it wants to be told everything."""
         self.touched: list[Touch] | None = [] if getattr(strategy, "follows", False) else None
         """What the step that goes on has done beside its operation, if the strategy wants to be asked at every step."""
+        self.script: Sequence[tuple[TaskId, bool]] = ()
+        """Who is to move first, and then, and so on, if the strategy knows; and whether another could."""
+        if self.touched is not None and not self.early_timeouts and not self.wakeups:
+            self.script = getattr(strategy, "script", ())
+        self.followed: list[tuple[Operation, tuple[Touch, ...]]] = []
+        """The steps of it that were made, see `Choice`; it is over when the strategy is asked."""
         self.waits_ended = self.simultaneous = 0
         self.pending: tuple[tuple[TaskId, Operation], ...] = ()
+        self.came_to: tuple[tuple[TaskId, str, int], ...] = ()
         self.unproven: dict[str, None] = {}
         self.last_operations = LastOperations()
         self.woken = 0
@@ -175,6 +196,16 @@ class RunState:
         self.host: Task | None = None
         """The task that is the thread which explores, in runs of a single body."""
         self._roots: list[Task] = []
+
+    def _reset_abroad(self) -> None:
+        self.tasks_to_come: dict[TaskId, Task] = {}
+        """Those that are being started in other processes."""
+        self.processes: list[OtherProcess] = []
+        """The other processes that have been started."""
+        self.bad_ends: dict[TaskId, Failure] = {}
+        self.ends_seen: set[TaskId] = set()
+        self.results: dict[TaskId, tuple[bool, Any]] = {}
+        """What processes have come to that `racecheck.run` has started."""
 
     def current(self) -> Task | None:
         """The task that the calling thread is, if it may move now."""
@@ -221,6 +252,8 @@ class RunState:
                 self.pending = tuple([(task.id, task.operation) for task in self.alive if not task.ended])
             if failure is not None:
                 self.failures.append(failure)
+                left = [task for task in self.alive if not task.ended]
+                self.came_to = tuple([(task.id, task.operation.site.key, task.occurrence) for task in left])
             if self.running is None or self.running is not self.host or self.host.ended:
                 self._main.signal()
 
@@ -229,15 +262,18 @@ class RunState:
 
     def _trace(self, recorder: Recorder | None) -> Trace:
         tasks = tuple(self.tasks)
+        traces = recorder is not None or getattr(self.strategy, "traces", False)
         return Trace(
             schedule=tuple(self.schedule),
+            chances=tuple(self.chances),
             failures=tuple(self.failures),
             steps=self.steps,
             choices=self.choices,
             forced=self.forced,
             tasks=tasks,
             fingerprint=hash(tuple(self.path)),
-            path=tuple([(tasks[index], site.key) for index, site in self.path]) if recorder else (),
+            path=tuple([(tasks[index], site.key) for index, site in self.path]) if traces else (),
+            moved=len({index for index, _ in self.path}),
             events=recorder.events() if recorder else (),
             uncontrolled=tuple(self.uncontrolled),
             leaked=tuple(self.leaked),
@@ -245,6 +281,7 @@ class RunState:
             operations=tuple(self.journal or ()),
             touched=tuple(self.touched or ()),
             pending=self.pending,
+            came_to=self.came_to,
             unproven=tuple(self.unproven),
             waits_ended=self.waits_ended,
         )

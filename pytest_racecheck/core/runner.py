@@ -42,6 +42,8 @@ class Limits:
     """So often in a run may a wait for a condition end although nobody has notified it: one more choice."""
     real_clock: bool = False
     """Whether time is that of the machine, and waiting takes it."""
+    gil: bool = False
+    """Whether a task can be stopped only where this interpreter, with its GIL, can stop it."""
 
 
 class Runner:
@@ -69,6 +71,7 @@ class Runner:
             wakeups=limits.wakeups,
             clock=RealClock() if limits.real_clock else VirtualClock(),
         )
+        self._controller.gil = limits.gil
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -80,6 +83,7 @@ class Runner:
             stack.enter_context(_random_state_restored())
             self._collect = stack.enter_context(collected_between_runs())
             self._stack = stack.pop_all()
+        self.began = time.perf_counter()  # what it takes to prepare the code is not part of the search
         return self
 
     def __exit__(
@@ -87,9 +91,18 @@ class Runner:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
+    @contextmanager
+    def only_with_gil(self) -> Iterator[None]:
+        """For the length of the block a task can be stopped only where this interpreter, with its GIL, can stop it."""
+        before, self._controller.gil = self._controller.gil, True
+        try:
+            yield
+        finally:
+            self._controller.gil = before
+
     @property
     def seconds(self) -> float:
-        """How long all this has taken so far."""
+        """How long the runs have taken so far."""
         return time.perf_counter() - self.began
 
     def run(self, strategy: Strategy, *, recorded: bool = False) -> Trace:
@@ -104,6 +117,8 @@ class Runner:
             trace = self._controller.run(bodies, strategy, recorder)
             if not trace.failures:
                 trace = self._checked(trace)
+            if unseen := self.instrument.unseen():
+                trace = replace(trace, failures=(*trace.failures, *unseen))
         finally:
             self._program.tear_down()
         self._collect()
@@ -112,9 +127,11 @@ class Runner:
         self._count(trace)
         return trace
 
-    def follow(self, schedule: Schedule, failure: Failure | None = None, *, recorded: bool = False) -> Trace | None:
+    def follow(
+        self, schedule: Schedule, failure: Failure | None = None, *, recorded: bool = False, traces: bool = False
+    ) -> Trace | None:
         """Run a schedule; the trace, but ``None`` if a failure is given and the run does not fail like that."""
-        strategy = Replay(schedule)
+        strategy = Replay(schedule, traces=traces)
         strategy.start_run()
         if failure is None:
             return self.run(strategy, recorded=recorded)
@@ -133,8 +150,7 @@ class Runner:
             if isinstance(error, (KeyboardInterrupt, *self._control)):
                 raise
             return replace(trace, failures=(failure_of(error, None, "invariant"),))
-        unseen = self.instrument.unseen()
-        return replace(trace, failures=unseen) if unseen else trace
+        return trace
 
     def _count(self, trace: Trace) -> None:
         for failure in trace.failures:

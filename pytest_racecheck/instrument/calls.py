@@ -18,6 +18,7 @@ from types import (
 from typing import Any, Final
 
 from pytest_racecheck.core.controller import Controller
+from pytest_racecheck.core.passed import NOWHERE, RETURNS, SURE, Unsure
 from pytest_racecheck.core.values import WHOLE, Site
 from pytest_racecheck.instrument import (
     attributes,
@@ -55,6 +56,7 @@ from pytest_racecheck.instrument.effects import (
     READING_TYPES,
     Effect,
 )
+from pytest_racecheck.instrument.marking import PASSED
 from pytest_racecheck.instrument.recording import text_of
 from pytest_racecheck.instrument.state import STATE
 
@@ -68,6 +70,9 @@ _THREAD_FUNCTIONS: Final = {threads.START_NEW: threads.start_new, **processes.fu
 _METHOD_OF_CLASS: Final = type(re.compile("").match)
 """The type of bound C methods that are told their defining class."""
 _CACHED: Final = type(lru_cache(bool))
+_OF_PYTHON: Final = frozenset(map(id, (FunctionType, MethodType)))
+"""Types of what the interpreter runs without looking for other threads when it returns."""
+_UNSURE: Final = Unsure(PASSED)
 _RUNS_TARGET: Final = ("Thread.run", "Timer.run", "_WorkItem.run")
 """Where the standard library calls what it was handed."""
 
@@ -77,7 +82,7 @@ def call(site: Site, function: Any, *arguments: Any) -> Any:
     controller = STATE.controller
     if get_ident() != controller.ident and not admitted(controller):
         return function if STATE.starting is None else threads.foreign_call(controller, site, function)
-    return _CALLS.get(id(type(function)), _other)(controller, site, function, arguments)
+    return _called(controller, site, function, arguments)
 
 
 def call_spread(site: Site, function: Any, args: Any, kwargs: Any) -> Any:
@@ -89,8 +94,18 @@ def call_spread(site: Site, function: Any, args: Any, kwargs: Any) -> Any:
         containers.read_whole(site, args)
     if kwargs:
         site = _with_keywords(site, tuple(kwargs))
-        return _CALLS.get(id(type(function)), _other)(controller, site, function, (*tuple_of(args), *kwargs.values()))
-    return _CALLS.get(id(type(function)), _other)(controller, site, function, tuple_of(args))
+        return _called(controller, site, function, (*tuple_of(args), *kwargs.values()))
+    return _called(controller, site, function, tuple_of(args))
+
+
+def _called(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> Any:
+    """Handle a call by the type of the callable, and say to whom its return is to be told, see `Passed`."""
+    kind = id(type(function))
+    if kind in _OF_PYTHON:
+        return _CALLS[kind](controller, site, function, arguments)
+    instead = _CALLS.get(kind, _other)(controller, site, function, arguments)
+    PASSED[RETURNS] = PASSED
+    return instead
 
 
 def call_synchronising(site: Site, function: Any, *arguments: Any) -> Any:
@@ -98,8 +113,13 @@ def call_synchronising(site: Site, function: Any, *arguments: Any) -> Any:
     controller = STATE.controller
     if get_ident() != controller.ident and not admitted(controller):
         return function if STATE.starting is None else threads.foreign_call(controller, site, function)
-    handler = _SYNCHRONISING_CALLS.get(id(type(function)))
-    return function if handler is None else handler(controller, site, function, arguments)
+    kind = id(type(function))
+    if kind in _OF_PYTHON:
+        return _CALLS[kind](controller, site, function, arguments)
+    handler = _SYNCHRONISING_CALLS.get(kind)
+    instead = function if handler is None else handler(controller, site, function, arguments)
+    PASSED[RETURNS] = PASSED
+    return instead
 
 
 def spread_synchronising(site: Site, function: Any, args: Any, kwargs: Any) -> Any:
@@ -137,9 +157,9 @@ def _on_files(controller: Controller, site: Site, function: Any) -> None:
 
 def _function(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> Any:
     if STATE.discoverer.entry(function) is STATE.discoverer.OPAQUE:
-        _on_files(controller, site, function)
-        unproven.calls_outside(controller, site, function)
-        _opaque(controller, site, arguments)
+        _outside(controller, site, function, arguments)
+    else:
+        PASSED[RETURNS] = NOWHERE
     return function
 
 
@@ -147,12 +167,21 @@ def _method(controller: Controller, site: Site, function: Any, arguments: tuple[
     underlying = function.__func__
     if type(underlying) is not FunctionType:
         _CALLS.get(id(type(underlying)), _other)(controller, site, underlying, (function.__self__, *arguments))
-        return function
-    if STATE.discoverer.entry(underlying) is STATE.discoverer.OPAQUE:
-        _on_files(controller, site, underlying)
-        unproven.calls_outside(controller, site, underlying)
-        _opaque(controller, site, (function.__self__, *arguments))
+        PASSED[RETURNS] = PASSED
+    elif STATE.discoverer.entry(underlying) is STATE.discoverer.OPAQUE:
+        _outside(controller, site, underlying, (function.__self__, *arguments))
+    else:
+        PASSED[RETURNS] = NOWHERE
     return function
+
+
+def _outside(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> None:
+    """A Python function that is not explored: it is entered before it does anything; what comes then is not seen."""
+    PASSED[SURE] = True
+    _on_files(controller, site, function)
+    unproven.calls_outside(controller, site, function)
+    _opaque(controller, site, arguments)
+    PASSED[RETURNS] = _UNSURE if site.shared else NOWHERE
 
 
 def _builtin(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> Any:
@@ -248,7 +277,7 @@ def _cached(site: Site, function: Any) -> None:
         if site.shared:
             for constant in wrapped.__code__.co_consts:
                 if type(constant) is Site:
-                    constant.shared = True
+                    STATE.sharing.share(constant)
 
 
 _CALLS: Final[dict[int, Any]] = {

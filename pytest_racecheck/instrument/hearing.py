@@ -56,10 +56,10 @@ class _Ear:
         semaphores.unheard(process.target(target), self._controller.tasks[task], process.site(site))
 
     def code(self, remote: Remote, identity: int, qualname: str, line: int, late: bool) -> None:
-        STATE.discoverer.met_elsewhere(identity, qualname, line, late)
+        STATE.discoverer.elsewhere.met(identity, qualname, line, late)
 
     def call(self, remote: Remote, identity: int, lasti: int, key: str) -> None:
-        STATE.discoverer.call_elsewhere(identity, lasti, key)
+        STATE.discoverer.elsewhere.called(identity, lasti, key)
 
     # -- of a run that will be shown -----------------------------------------------------------------------------
 

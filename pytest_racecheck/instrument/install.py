@@ -27,6 +27,7 @@ from pytest_racecheck.instrument import (
     variables,
 )
 from pytest_racecheck.instrument.discovery import Discoverer
+from pytest_racecheck.instrument.marking import PASSED
 from pytest_racecheck.instrument.recording import Recording
 from pytest_racecheck.instrument.rewrite import Hooks, Plan
 from pytest_racecheck.instrument.scope import Scope
@@ -78,6 +79,7 @@ class Rewriting:
         self._scope = scope
         self._controller: Controller | None = None
         self._discoverer: Discoverer | None = None
+        self._sharing = Sharing()
 
     @contextmanager
     def installed(self, controller: Controller) -> Iterator[None]:
@@ -87,21 +89,26 @@ class Rewriting:
         """
         dialect()
         before = (STATE.controller, STATE.sharing, STATE.discoverer)
-        discoverer = Discoverer(self._scope, {Plan.FULL: HOOKS, Plan.SYNC: SYNCHRONISATION_HOOKS}, controller)
-        STATE.controller, STATE.sharing, STATE.discoverer = controller, Sharing(), discoverer
-        self._controller, self._discoverer = controller, discoverer
+        hooks = {Plan.FULL: HOOKS, Plan.SYNC: SYNCHRONISATION_HOOKS}
+        discoverer = Discoverer(self._scope, hooks, controller, outermost=STATE.discoverer is None)
+        sharing = Sharing()
+        STATE.controller, STATE.sharing, STATE.discoverer = controller, sharing, discoverer
+        self._controller, self._discoverer, self._sharing = controller, discoverer, sharing
         controller.on_task_start = discoverer.task_started
         controller.on_task_end = discoverer.task_ended
-        controller.site_of, controller.inherited_site = discoverer.described, discoverer.inherited
+        controller.site_of = discoverer.elsewhere.described
+        controller.inherited_site = discoverer.elsewhere.inherited
         controller.explain_shared = semaphores.explain_shared
         controller.listeners.update(hearing.listeners(controller))
         controller.launch = partial(birth.launch, controller)
         try:
             discoverer.begin()
+            controller.passed = PASSED if discoverer.hears() else None
             with futures.quiet_about_unwinding():
                 yield
         finally:
             discoverer.end()
+            sharing.forget_sites()
             STATE.controller, STATE.sharing, STATE.discoverer = before
             self._forget_run()
 
@@ -110,7 +117,7 @@ class Rewriting:
         learned = STATE.sharing.adopt()
         self._forget_run()
         if self._discoverer is not None:
-            self._discoverer.spread()
+            self._discoverer.elsewhere.spread()
             learned |= self._discoverer.next_run()
         return learned
 
@@ -136,10 +143,8 @@ class Rewriting:
 
     def fingerprint(self, places: AbstractSet[str]) -> str:
         """See `Instrument`."""
-        sites = self._discoverer.sites if self._discoverer else {}
-        known = [
-            f"{place} {sites[place][0].action} {sites[place][0].name}" for place in sorted(places) if place in sites
-        ]
+        first = [self._discoverer.sites(place)[:1] for place in sorted(places)] if self._discoverer else []
+        known = [f"{site.key} {site.action} {site.name}" for sites in first for site in sites]
         return f"{zlib.crc32(chr(10).join(known).encode()):08x}"
 
     def uninstrumented(self) -> tuple[str, ...]:
@@ -149,9 +154,7 @@ class Rewriting:
 
     def shared_sites(self) -> tuple[str, ...]:
         """See `Instrument`."""
-        if self._discoverer is None:
-            return ()
-        return tuple(sorted(key for key, sites in self._discoverer.sites.items() if any(site.shared for site in sites)))
+        return tuple(sorted({site.key for site in self._sharing.shared}))
 
     def _forget_run(self) -> None:
         HOLDERS.forget()

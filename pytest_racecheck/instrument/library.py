@@ -38,7 +38,6 @@ def place(discoverer: Discoverer) -> None:
         unpicklable.HANDLERS,
     ):
         discoverer.place(handlers)
-    discoverer.placed.update({id(value): value for value in synchronized.properties()})
     for primitive in (*PRIMITIVES, *between_processes.PRIMITIVES):
         discoverer.place([(primitive.function, primitive.announce)])
     _place_without_hooks(discoverer)

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.task import Task
 from pytest_racecheck.core.values import WHOLE, Kind, Operation, Site
+from pytest_racecheck.instrument.marking import PASSED
 from pytest_racecheck.instrument.names import container_name
 from pytest_racecheck.instrument.sharing import Place
 from pytest_racecheck.instrument.synchronisation import BUILT_FROM_LOCKS
@@ -122,6 +123,8 @@ class Primitive(NamedTuple):
     """Whether it only looks at the state that it waits for."""
     open: bool = False
     """Whether it reaches further objects: those who wait for a future, those who were told to be called."""
+    at_last: bool = False
+    """Whether what it does is the last thing that the function does: nobody else can move between that and the end."""
     target: Callable[[Any], int] = target_of
     """What the object is called as the target of operations."""
     tell: Callable[[Controller, Task, Site, Any], None] | None = None
@@ -147,6 +150,8 @@ class Primitive(NamedTuple):
             self.tell(controller, task, site, owner)
         changed = () if self.looks or self.function in _WAITS else ((self.target(owner), WHOLE),)
         within = Within(site, owner, self.waits, task, changed, self.open)
+        if self.at_last:
+            return partial(_perform_at_last, task, within, function)
         return partial(perform, task, within, function)
 
 
@@ -169,6 +174,12 @@ def perform(task: Task, within: Within, function: Any, *arguments: Any, **keywor
     finally:
         task.within = before
         del within, function  # else an exception that a future keeps would keep the future
+
+
+def _perform_at_last(task: Task, within: Within, function: Any, *arguments: Any, **keywords: Any) -> Any:
+    result = perform(task, within, function, *arguments, **keywords)
+    PASSED.clear()
+    return result
 
 
 def _name(site: Site, owner: object) -> str:
@@ -207,7 +218,7 @@ def _primitives() -> list[Primitive]:
     found = [
         Primitive(threading.Event.set, "update"),
         Primitive(threading.Event.clear, "update"),
-        Primitive(threading.Event.is_set, "read"),
+        Primitive(threading.Event.is_set, "read", at_last=True),
         Primitive(threading.Event.wait, "wait", TO_BE_SET, looks=True),
         Primitive(threading.Condition.wait, "wait", NOTIFIED),
         Primitive(threading.Condition.notify, "update", tell=_note_whether_heard),

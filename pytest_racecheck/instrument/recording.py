@@ -254,7 +254,8 @@ class Recording:
             if outside:
                 self._outside.add(len(self._events))
             filename, line, function = place or (site.filename, site.line, site.qualname)
-            event = Event(task.id, kind, filename, line, function, name, value, shared=False, note=note)
+            times = task.counts.get(site, 0)
+            event = Event(task.id, kind, filename, line, function, name, value, False, note, site.key, times)
             self._events.append((event, location))
 
 

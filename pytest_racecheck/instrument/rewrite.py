@@ -12,6 +12,7 @@ from types import CodeType
 from typing import Any, Final, NamedTuple
 
 from pytest_racecheck.core.values import Site
+from pytest_racecheck.instrument.marking import MOST_EXTRA, Marking
 from pytest_racecheck.instrument.slots import Slots, at_calls
 from pytest_racecheck.instrument.special import load_special
 from pytest_racecheck.instrument.splice import Instruction, Position, Step, put_together, take_apart
@@ -119,8 +120,12 @@ def rewrite(
     module: str,
     namespace: dict[str, Any],
     skipped: list[Skipped] | None = None,
+    marked: bool = False,
 ) -> CodeType:
     """``code`` and all code inside it, with hooks. Calls that had to be left alone are added to ``skipped``.
+
+    ``marked``: it also marks where the interpreter looks for other threads, see `marking`; then the hooks ``call`` and
+    ``call_spread`` must store in `PASSED` to whom the return of the call is told.
 
     Names, variables, flags, lines and columns stay as they are. The rank of a site does not depend on the plan.
 
@@ -132,7 +137,7 @@ def rewrite(
         for field in fields(hooks)
         if (hook := getattr(hooks, field.name)) is not None and (plan is Plan.FULL or field.name in SYNCHRONISING)
     }
-    scope = _Scope(_tables(dialect()), wanted, module, namespace, [] if skipped is None else skipped)
+    scope = _Scope(_tables(dialect()), wanted, module, namespace, [] if skipped is None else skipped, marked)
     return _Rewriting(code, scope, _label(code)).run()
 
 
@@ -166,6 +171,7 @@ class _Scope(NamedTuple):
     module: str
     namespace: dict[str, Any]
     skipped: list[Skipped]
+    marked: bool
 
 
 def _number(name: str) -> int:
@@ -228,6 +234,7 @@ class _Rewriting:
         self.line = code.co_firstlineno
         self.extra_stack = 0
         self.calls = at_calls(self.pieces, self.dialect)
+        self.marking = Marking(self.constant) if scope.marked else None
 
     def run(self) -> CodeType:
         inner: Counter[str] = Counter()
@@ -242,6 +249,9 @@ class _Rewriting:
             handler = handlers.get(instruction.opcode)
             if handler is not None:
                 handler(self, index, instruction)
+        if self.marking is not None:
+            self.marking.mark(self.instructions, self.targets, self.is_bool)
+            self.extra_stack = max(self.extra_stack, MOST_EXTRA)
         return put_together(self.code, self.pieces, self.constants, self.extra_stack)
 
     # Building blocks
@@ -314,6 +324,10 @@ class _Rewriting:
                 return instruction.opcode
         return -1
 
+    def is_bool(self, index: int) -> bool:
+        """Whether what is tested there is surely ``True`` or ``False``."""
+        return self.before(index, skipping=_COPY) in self.scope.tables.surely_bool
+
     # One method for each kind of instruction
 
     def access(self, index: int, instruction: Instruction) -> None:
@@ -363,7 +377,7 @@ class _Rewriting:
         self.extra_stack = max(self.extra_stack, 2)
 
     def truth_test(self, index: int, instruction: Instruction) -> None:
-        if self.before(index, skipping=_COPY) not in self.scope.tables.surely_bool:
+        if not self.is_bool(index):
             site = self.site(instruction.position, "truth")
             if site is not None:
                 instruction.before = self.tell(site, (1,))
@@ -405,13 +419,19 @@ class _Rewriting:
             site = self.site(instruction.position, "leave")
             if site is not None:
                 self.instructions[start].before = self.tell(site, (depth,))
+            if self.marking is not None and self.marking.looks.exit_always:
+                instruction.after = self.marking.passed()
             return
         site = self.site(instruction.position, "call", "", self.keywords(index, start))
         if site is None:
             return
         # The compiler spreads more than about thirty arguments, so this stays short.
         steps = [*self.prologue(site), (_COPY, depth + 2), *[(_COPY, count + above + 3)] * count]
-        self.instructions[start].before = self.replace_callable(steps, depth)
+        before = self.replace_callable(steps, depth)
+        if self.marking is not None:
+            before += self.marking.keep(instruction.argument + above + 2)
+            instruction.after = self.marking.returned()
+        self.instructions[start].before = before
 
     def call_spread(self, index: int, instruction: Instruction) -> None:
         slots = self.calls.get(index)
@@ -430,7 +450,13 @@ class _Rewriting:
             return
         steps = [*self.prologue(site), (_COPY, depth + 2), (_COPY, above + 1 + 3)]
         steps.append((_COPY, 1 + 4) if mapping else (_LOAD_CONST, self.constant(None)))
-        instruction.before = self.replace_callable(steps, depth)
+        before = self.replace_callable(steps, depth)
+        if self.marking is not None and self.marking.looks.spread_always:
+            instruction.after = self.marking.passed()
+        elif self.marking is not None:
+            before += self.marking.keep(above + 3)
+            instruction.after = self.marking.returned()
+        instruction.before = before
 
     def replace_callable(self, steps: list[Step], depth: int) -> list[Step]:
         self.invoke(steps, len(steps) - 2)

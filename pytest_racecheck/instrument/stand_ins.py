@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.ours import is_ours
+from pytest_racecheck.core.passed import SURE
 from pytest_racecheck.core.values import Site
 from pytest_racecheck.instrument.accesses import admitted
+from pytest_racecheck.instrument.marking import PASSED
 from pytest_racecheck.instrument.state import STATE
 
 Handler = Callable[[Controller, Site, Any, Any, tuple[Any, ...]], Any]
@@ -52,6 +54,7 @@ class _StandIn:
             instead = self._original if self._free else partial(self._original, owner)
             controller = STATE.controller
             if get_ident() == controller.ident or admitted(controller):
+                PASSED[SURE] = True  # what stands here is a Python function, which is entered now
                 site = STATE.discoverer.site_of_call(_caller(sys._getframe(2)), self._original.__name__)
                 instead = self._handler(controller, site, instead, owner, (*arguments, *keywords.values()))
             return instead(*arguments, **keywords)

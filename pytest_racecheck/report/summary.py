@@ -72,15 +72,24 @@ def _passed(entry: Mapping[str, Any]) -> str:
         return f"replayed without a failure, {counted(entry['runs'], 'run')} in {_duration(entry['seconds'])}"
     seen = counted(entry["interleavings"], "interleaving")
     effort = f"{counted(entry['runs'], 'run')} in {_duration(entry['seconds'])}"
-    return f"no failure in {effort}, {seen}, {_size(entry)}{_stopped_by(entry)}"
+    return f"no failure in {effort}, {seen}, {_size(entry)}{_by_gil(entry)}{_stopped_by(entry)}"
 
 
 def _verified(entry: Mapping[str, Any]) -> str:
     which = f"all {entry['classes']:,} classes of interleavings"
     if entry["classes"] == 1:
         which = "the only class of interleavings"
+    if entry["granularity"] == "gil":
+        which = (
+            f"any of {counted(entry['classes'], 'interleaving')}" if entry["classes"] > 1 else "the only interleaving"
+        )
     effort = f"{counted(entry['runs'], 'run')} in {_duration(entry['seconds'])}"
-    return f"no failure in {which}, {effort}, {_size(entry)}"
+    return f"no failure in {which}, {effort}, {_size(entry)}{_by_gil(entry)}"
+
+
+def _by_gil(entry: Mapping[str, Any]) -> str:
+    """That tasks were stopped only where the interpreter itself can stop them."""
+    return f", stopped only where {entry['interpreter']} with its GIL can" if entry["granularity"] == "gil" else ""
 
 
 def _failed(entry: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.values import Choice, TaskId, Trace
 from pytest_racecheck.strategies.dpor import Dpor
+from pytest_racecheck.strategies.exhaustive import Exhaustive
 
 LEARNING: Final = 5
 """So many runs belong to the search alone: they show which places are shared."""
@@ -32,7 +33,7 @@ class Covered:
     independent = False
     covers = True
 
-    def __init__(self, search: Strategy, covering: Dpor) -> None:
+    def __init__(self, search: Strategy, covering: Dpor | Exhaustive) -> None:
         self.name = search.name
         self.runs_left: float = math.inf
         """How many runs there may still be; whoever explores says so before each."""
@@ -59,7 +60,7 @@ class Covered:
     @property
     def follows(self) -> bool:
         """Whether the strategy whose turn it is wants to be asked at every step."""
-        return self._playing is self._covering
+        return self._playing is self._covering and self._covering.follows
 
     @property
     def watches(self) -> bool:

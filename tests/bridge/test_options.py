@@ -92,7 +92,7 @@ def test_wrong_text_is_told_whole(name: str, text: str, message: str) -> None:
             ),
         ),
         ("processes", -1, "here: processes=-1 is not a whole number from 0."),
-        ("granularity", "line", "here: granularity='line' is not 'access'."),
+        ("granularity", "line", "here: granularity='line' is not 'access' or 'gil'."),
         ("mode", ["stress"], "here: mode=['stress'] is not 'explore' or 'stress'."),
     ],
 )
@@ -104,11 +104,6 @@ def test_a_wrong_value_is_told_whole(name: str, value: object, message: str) -> 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        (
-            "granularity",
-            "gil",
-            "here: granularity='gil' does not work yet; this release can switch at every access to shared state.",
-        ),
         (
             "races",
             "warn",
