@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from pytest_racecheck.core.channel import Channel, make_channel
 from pytest_racecheck.core.errors import RacecheckInternalError
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 
 class InProcess:
-    """A body that is to run in a process of its own."""
+    """A body that is to run in a process of its own, which is started by a method of ``multiprocessing``."""
 
-    __slots__ = ("function",)
+    __slots__ = ("function", "method")
 
-    def __init__(self, function: Callable[[], object]) -> None:
+    def __init__(self, function: Callable[[], object], method: str = "fork") -> None:
         self.function = function
+        self.method = method
 
     def __call__(self) -> object:
         """Call it, in whatever process this is."""
@@ -51,11 +52,27 @@ def waits_for_ends(task_ids: Sequence[TaskId]) -> str:
     return f"waits for {' or '.join(f'task {each}' for each in task_ids)} to end"
 
 
+class Warm(Protocol):
+    """A process that forks others for this one."""
+
+    channel: Channel
+
+    def reap(self, pid: int) -> int:
+        """A process that it has forked is gone: ask how it ended."""
+
+
+def _no_warm() -> NoReturn:
+    raise RacecheckInternalError("nobody has said how processes are started that are not forked")
+
+
 class Abroad(Outside):
     """Makes tasks of other processes, and lets go of them."""
 
     launch: Callable[[Task, InProcess, Channel], int] = staticmethod(_nobody)
     """Starts the process of a body, which takes part through the channel; returns its process id."""
+
+    prepare_warm: Callable[[], Warm] = staticmethod(_no_warm)
+    """Prepares, and returns, the process that forks others for this one."""
 
     _parent: Callable[[], Task]
     _worker_done: Callable[[Worker, Task], None]

@@ -68,8 +68,8 @@ class Channel:
             raise RacecheckInternalError(f"no message: {message!r}")
         return message
 
-    def give(self, descriptor: int) -> None:
-        """Hand over a descriptor to who is just going to `take` it; it stays the sender's as well.
+    def give(self, *descriptors: int) -> None:
+        """Hand over descriptors to who is just going to `take` them; they stay the sender's as well.
 
         Raises: GoneError.
         """
@@ -77,28 +77,28 @@ class Channel:
             raise RacecheckInternalError("nobody asked for a descriptor")
         own = socket.socket(fileno=self.descriptor)
         try:
-            socket.send_fds(own, [b"x"], [descriptor])
+            socket.send_fds(own, [b"x"], descriptors)
         except OSError as error:
             raise GoneError from error
         finally:
             own.detach()
 
-    def take(self) -> int:
-        """Receive a descriptor from who has said that there is one; the caller owns it.
+    def take(self, count: int = 1) -> list[int]:
+        """Receive descriptors from who has said that there are so many; the caller owns them.
 
         Raises: GoneError.
         """
         self.send(_DESCRIPTOR)
         own = socket.socket(fileno=self.descriptor)
         try:
-            _, descriptors, _, _ = socket.recv_fds(own, 1, 1)
+            _, descriptors, _, _ = socket.recv_fds(own, 1, count)
         except OSError as error:
             raise GoneError from error
         finally:
             own.detach()
-        if not descriptors:
+        if len(descriptors) != count:
             raise GoneError
-        return descriptors[0]
+        return list(descriptors)
 
     def close(self) -> None:
         """Close this end."""

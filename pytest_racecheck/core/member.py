@@ -139,6 +139,11 @@ class Member(Controller):
     on_leave: Callable[[], None] = staticmethod(lambda: None)
     """Called before the process says that it ends."""
 
+    is_body = False
+    """Whether the process was started for a body."""
+    control: Channel | None = None
+    """How to talk to the process that forks others, where that is known."""
+
     first: Task
     """The task that the process began with."""
     _news: list[tuple[Any, ...]]
@@ -357,10 +362,10 @@ class Member(Controller):
         return task
 
     def ask_for_task(
-        self, name: str, daemon: bool, pooled: bool, spawned_at: str, *, in_new_process: bool
+        self, name: str, daemon: bool, pooled: bool, spawned_at: str, *, in_new_process: bool, forked: bool = True
     ) -> tuple[Channel, str, int]:
         """Tell the explorer that a thread or a process is going to be started: the new one's channel, name, index."""
-        known = len(self._known) if in_new_process else None
+        known = (len(self._known) if forked else -1) if in_new_process else None
         parent = self._parent()
         seat = self._seat(parent)
         own, other = make_channel()
@@ -420,6 +425,18 @@ class Member(Controller):
         self.tasks[task.id] = task
         self.alive.append(task)
         self.admitted(task.id, task.native_id, is_process=False)
+
+    def control_channel(self) -> Channel:
+        """How to talk to the process that forks others."""
+        if self.control is None:
+            seat = self._seat(self._parent())
+            seat.send("warm")
+            try:
+                seat.channel.receive()
+                self.control = Channel(*seat.channel.take())
+            except GoneError:
+                os._exit(ORPHANED)
+        return self.control
 
     def signal_process(self, task_id: str, number: int) -> bool:
         """See `Abroad.signal_process`."""

@@ -29,6 +29,9 @@ class OtherProcess:
     def __init__(self, controller: RunState, number: int, inherited: int) -> None:
         self.pid = 0
         """0 until it was started."""
+        self.reaper: Callable[[int], int] | None = None
+        """For a process that another one has forked for this one: makes that one ask how it has ended."""
+        self._code: int | None = None
         self.is_body = False
         """Whether it was started for a body, so that nobody else knows it."""
         self.has_ended = False
@@ -82,14 +85,14 @@ class OtherProcess:
 
     def end(self) -> None:
         """Make sure that it is gone."""
-        if self.pid and not self.has_ended and not _is_gone(self.pid, 0):
-            if not any(task.said_end for task in self.tasks[:1]):
+        if self.pid and not self.has_ended:
+            if not any(task.said_end for task in self.tasks[:1]) and not _is_gone(self.pid, 0):
                 self.kill()
             self.wait_until_gone()
 
     def reap(self) -> None:
         """Ask how it ended, if nobody has: it is a zombie until then."""
-        if self.pid:
+        if self.pid and self.reaper is None:
             try:
                 os.waitpid(self.pid, os.WNOHANG)
             except OSError:  # its parent has, or will
@@ -105,11 +108,16 @@ class OtherProcess:
 
     def wait_until_gone(self, seconds: float = END_SECONDS) -> bool:
         """Wait until it has ended and closed all it had; tell whether it has. Its parent can still ask how it ended."""
-        self.has_ended = self.has_ended or not self.pid or _is_gone(self.pid, seconds)
+        if not self.has_ended:
+            self.has_ended = not self.pid or _is_gone(self.pid, seconds)
+            if self.has_ended and self.pid and self.reaper is not None:
+                self._code = self.reaper(self.pid)
         return self.has_ended
 
     def exit_code(self) -> int | None:
         """How it ended, if that can be told: below 0 the signal that killed it; to be asked before its parent does."""
+        if self._code is not None:
+            return self._code
         try:
             found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
         except (OSError, AttributeError):

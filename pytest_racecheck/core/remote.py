@@ -120,9 +120,14 @@ class Remote:
         self._go_on(granted=True)
 
     def _new_task(self, name: str, daemon: bool, pooled: bool, spawned_at: str, known: int | None) -> None:
-        """The task is going to start a thread in its process, or another process, which knows so many sites."""
-        channel = Channel(self._channel.take())
-        process = self.process if known is None else self._controller.new_process(known)
+        """The task is going to start a thread in its process, or another process, which knows so many sites.
+
+        -1 says that another process is going to fork it.
+        """
+        channel = Channel(*self._channel.take())
+        process = self.process if known is None else self._controller.new_process(max(known, 0))
+        if known == -1:
+            process.reaper = self._controller.prepare_warm().reap
         task = self._controller.new_remote(channel, process, name, daemon=daemon, pooled=pooled, spawned_at=spawned_at)
         self._channel.send("task", task.id, task.index)
 
@@ -150,6 +155,11 @@ class Remote:
         told = self._controller.results.get(task_id)
         self._channel.send("go", told, self._controller.clock.now, [])
 
+    def _warm(self) -> None:
+        """The task wants to talk to the process that forks others."""
+        self._channel.send("warm")
+        self._channel.give(self._controller.prepare_warm().channel.descriptor)
+
     def _come_back(self) -> None:
         self._go_on(granted=True)
 
@@ -165,6 +175,7 @@ class Remote:
         "dismiss": _dismiss,
         "signal": _signalled,
         "result?": _tell_result,
+        "warm": _warm,
         "back": _come_back,
         "told": _told,
     }

@@ -42,13 +42,17 @@ class Birth:
         name: str,
         channel: Channel,
         process: Any = None,
+        *,
+        seed: int | None = None,
+        recorded: bool | None = None,
     ) -> None:
         self._controller = controller
         self._process = process
-        self._seed = _seed(task_id)
+        self._seed = seed_of(task_id) if seed is None else seed
         self.member = Member.prepared(controller, channel, task_id, index)
         self.member.first.name = name
-        self._sharing = prepare_to_tell(self.member, recorded=controller.recorder is not None)
+        is_recorded = controller.recorder is not None if recorded is None else recorded
+        self._sharing = prepare_to_tell(self.member, recorded=is_recorded)
         self._at_birth = tuple(AT_BIRTH)
         if process is not None:
             module: Any = multiprocessing.process
@@ -134,7 +138,7 @@ def _has_afterforkers() -> bool:
     return False
 
 
-def _seed(task_id: str) -> int:
+def seed_of(task_id: str) -> int:
     """What the random numbers of a new process begin with: others than its parent's, and the same in every run."""
     generator = random.Random()  # noqa: S311  (nobody is to be kept from guessing)
     generator.setstate(random.getstate())

@@ -159,6 +159,11 @@ class Discoverer:
         if not prepared.swaps_all or self._known.failed:
             self.look_out()
 
+    def take_stock(self) -> None:
+        """Swap the code of functions that have come since the beginning, as far as that can't wait."""
+        for function in self._prepared.news(self._scope):
+            self.entry(function)
+
     def end(self) -> None:
         """Give every function its own code back."""
         self._stop_looking()

@@ -8,7 +8,7 @@ from typing import Any
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.remote import Remote
 from pytest_racecheck.core.values import Kind
-from pytest_racecheck.instrument import semaphores
+from pytest_racecheck.instrument import semaphores, warm
 from pytest_racecheck.instrument.recording import Recording, UserPlace
 from pytest_racecheck.instrument.state import STATE
 from pytest_racecheck.instrument.synchronisation import HOLDERS, MADE
@@ -26,6 +26,7 @@ def listeners(controller: Controller) -> dict[str, Callable[..., None]]:
         "made": lambda remote, target, place: MADE.update({remote.process.target(target): place}),
         "code": ear.code,
         "call": ear.call,
+        "imported": lambda _remote, names: warm.warm().tell_imported(names),
         "module": lambda _remote, name: STATE.discoverer.is_foreign_module(name),
         "begins": ear.begins,
         "touched": ear.touched,
@@ -56,10 +57,14 @@ class _Ear:
         semaphores.unheard(process.target(target), self._controller.tasks[task], process.site(site))
 
     def code(self, remote: Remote, identity: int, qualname: str, line: int, late: bool) -> None:
+        if remote.process.reaper is not None:
+            warm.warm().tell_code(identity, qualname, line, late)
+            return
         STATE.discoverer.elsewhere.met(identity, qualname, line, late)
 
     def call(self, remote: Remote, identity: int, lasti: int, key: str) -> None:
-        STATE.discoverer.elsewhere.called(identity, lasti, key)
+        if remote.process.reaper is None:
+            STATE.discoverer.elsewhere.called(identity, lasti, key)
 
     # -- of a run that will be shown -----------------------------------------------------------------------------
 

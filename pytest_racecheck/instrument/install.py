@@ -13,7 +13,6 @@ from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.values import Failure
 from pytest_racecheck.instrument import (
     attributes,
-    birth,
     calls,
     containers,
     futures,
@@ -22,6 +21,7 @@ from pytest_racecheck.instrument import (
     primitives,
     processes,
     semaphores,
+    spawning,
     threads,
     unproven,
     variables,
@@ -100,7 +100,8 @@ class Rewriting:
         controller.inherited_site = discoverer.elsewhere.inherited
         controller.explain_shared = semaphores.explain_shared
         controller.listeners.update(hearing.listeners(controller))
-        controller.launch = partial(birth.launch, controller)
+        controller.launch = partial(spawning.launch, controller)
+        controller.prepare_warm = spawning.preparing(self._scope)
         try:
             discoverer.begin()
             controller.passed = PASSED if discoverer.hears() else None
@@ -166,4 +167,5 @@ class Rewriting:
         STATE.controller.shared_things.forget()
         semaphores.forget_run()
         processes.forget_run()
+        spawning.forget_run()
         pipes.between_runs()

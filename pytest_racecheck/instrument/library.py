@@ -13,6 +13,7 @@ from pytest_racecheck.instrument import (
     pools,
     processes,
     semaphores,
+    spawning,
     stand_ins,
     synchronized,
     threads,
@@ -35,6 +36,7 @@ def place(discoverer: Discoverer) -> None:
         pipes.handlers(),
         between_processes.HANDLERS,
         pools.HANDLERS,
+        spawning.HANDLERS,
         unpicklable.HANDLERS,
     ):
         discoverer.place(handlers)

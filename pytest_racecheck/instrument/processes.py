@@ -65,8 +65,8 @@ def _fork(controller: Controller, site: Site) -> int:
     owner = _STARTING[-1] if _STARTING else None
     name = "a forked process" if owner is None else owner.name
     daemon = owner is not None and owner.daemon
-    pooled = owner is not None and _is_pooled(owner)
-    where = "{}:{}".format(*_user_place(site)[:2])
+    pooled = owner is not None and is_pooled(owner)
+    where = "{}:{}".format(*user_place(site)[:2])
     with controller.unhooked():
         if isinstance(controller, Member):
             pid, task_id = _fork_from_member(controller, name, daemon, pooled, where)
@@ -125,12 +125,13 @@ def _take_part(birth: Birth) -> None:
     member.on_task_start(None)
 
 
-def _user_place(site: Site) -> tuple[str, int, str]:
+def user_place(site: Site) -> tuple[str, int, str]:
+    """File, line and function of the code in scope that is at work."""
     place = STATE.discoverer.user_place_here() if site.hidden else None
     return place or (site.filename, site.line, site.qualname)
 
 
-def _is_pooled(owner: Any) -> bool:
+def is_pooled(owner: Any) -> bool:
     """Whether a process serves a pool, which ends it when it is not needed any more."""
     return getattr(getattr(owner, "_target", None), "__module__", "") in {
         "multiprocessing.pool",
@@ -154,6 +155,10 @@ def _bootstrap(member: Member, function: Callable[..., int], owner: Any, *argume
 def _run(member: Member, owner: Any) -> None:
     vars(owner).pop("run", None)
     run = owner.run
+    if member.is_body:
+        member._perform(member.first, run)
+        threads.join_all(member)
+        return
     member.on_task_start(run)
     try:
         run()
