@@ -215,6 +215,14 @@ OPTIONS: Final = (
         ini=False,
     ),
     Option(
+        "start_method",
+        OneOf(("fork", "spawn", "forkserver")),
+        None,
+        "How the processes of processes=N and racecheck.run(processes=True) are started",
+        metavar="METHOD",
+        default_text="that of `multiprocessing`",
+    ),
+    Option(
         "invariant",
         Callables(),
         (),

@@ -124,9 +124,12 @@ def _replay(item: pytest.Function, check: Check, program: ItemProgram, token: st
 
 
 def _instrument(item: pytest.Function, check: Check) -> Any:
+    from pytest_racecheck.bridge import asserts
+    from pytest_racecheck.instrument import warm
     from pytest_racecheck.instrument.install import Rewriting
     from pytest_racecheck.instrument.scope import Scope
 
+    warm.AT_BEGIN[asserts.WHERE] = asserts.rewritten_files
     return Rewriting(Scope(root=item.config.rootpath, sources=check.settings.source, test_file=item.path))
 
 

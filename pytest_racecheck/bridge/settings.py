@@ -16,6 +16,8 @@ class Settings:
 
     threads: int
     processes: int
+    start_method: str | None
+    """``None`` for that of ``multiprocessing``; see `method_of`."""
     invariant: tuple[Callable[..., object], ...]
     source: tuple[str, ...]
     strategy: str
@@ -36,6 +38,14 @@ class Settings:
     def origin(self, name: str) -> str:
         """Where the field ``name`` came from."""
         return dict(self.origins)[name]
+
+
+def method_of(settings: Settings) -> str:
+    """How processes are started; to ask ``multiprocessing`` in the usual way would fix that for good."""
+    import multiprocessing
+
+    current: str | None = multiprocessing.get_start_method(allow_none=True)
+    return settings.start_method or current or multiprocessing.get_all_start_methods()[0]
 
 
 def resolve(defaults: Defaults, marker: Defaults, *, threads: int) -> Settings:

@@ -60,6 +60,11 @@ def active_controller() -> Controller | None:
     return None
 
 
+def activate(controller: Controller) -> None:
+    """From now on this is the controller that an active task belongs to; in a process that is not forked by its own."""
+    _active.append(controller)
+
+
 class Controller(Abroad):
     """Runs bodies as tasks, one operation at a time.
 

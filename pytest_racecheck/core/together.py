@@ -21,10 +21,10 @@ from pytest_racecheck.core.values import Operation, Site
 T = TypeVar("T")
 
 
-def run_together(callables: Sequence[Callable[[], T]], *, processes: bool = False) -> list[T]:
+def run_together(callables: Sequence[Callable[[], T]], *, method: str | None = None) -> list[T]:
     """Run callables as tasks at once, children of the calling task; return their results in order.
 
-    With ``processes`` each has a process of its own, and what it returns or raises comes back as data.
+    With a start method each has a process of its own, and what it returns or raises comes back as data.
 
     Raises: what a callable raised; an ExceptionGroup if several did; RacecheckError outside a run.
     """
@@ -44,8 +44,8 @@ def run_together(callables: Sequence[Callable[[], T]], *, processes: bool = Fals
         if controller.running is not None:
             controller.touch("end", id(controller.running))
 
-    if processes:
-        ids = controller.start_processes([InProcess(partial(_call, each)) for each in callables])
+    if method is not None:
+        ids = controller.start_processes([InProcess(partial(_call, each), method) for each in callables])
         for position, task_id in enumerate(ids):
             operation = Operation("join", site, controller.shared_things.number(process_key(task_id)))
             controller.reach_ends(operation, [task_id], None)

@@ -26,6 +26,10 @@ STARTS: Final = (
 """What the process runs that forks the others."""
 
 
+AT_BEGIN: Final[dict[str, Callable[[], Any]]] = {}
+"""What else is to be called in that process before an exploration: ``module:function``, and what makes its argument."""
+
+
 class Birthday(NamedTuple):
     """What a new process is told about itself, as builtin values."""
 
@@ -60,6 +64,8 @@ class Warm:
     def begin(self, root: str, sources: tuple[str, ...], test_file: str) -> None:
         """An exploration of this scope begins."""
         self._shared.clear()
+        for where, argument in AT_BEGIN.items():
+            self.channel.send("call", where, argument())
         self.channel.send("begin", root, sources, test_file)
 
     def tell_shared(self, keys: Iterable[str]) -> None:

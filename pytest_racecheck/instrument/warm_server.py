@@ -14,7 +14,7 @@ from typing import Any
 
 from pytest_racecheck.core.channel import Channel, GoneError
 from pytest_racecheck.core.clock import clock_of
-from pytest_racecheck.core.controller import Controller
+from pytest_racecheck.core.controller import Controller, activate
 from pytest_racecheck.core.errors import Unwind
 from pytest_racecheck.core.member import Member
 from pytest_racecheck.instrument.birth import Birth, fork
@@ -56,6 +56,10 @@ class _Server:
         self._installed.enter_context(Rewriting(scope).installed(self._controller))
         gc.disable()
         gc.freeze()
+
+    def do_call(self, where: str, argument: Any) -> None:
+        module, _, name = where.partition(":")
+        getattr(importlib.import_module(module), name)(argument)
 
     def do_shared(self, keys: list[str]) -> None:
         STATE.discoverer.watch(frozenset(keys))
@@ -116,6 +120,7 @@ def _live(controller: Controller, birthday: Birthday, descriptors: list[int]) ->
     os.environ.update(birthday.environment)
     controller.clock = clock_of(birthday.clock)
     controller.touched = [] if birthday.follows else None
+    activate(controller)
     birth = Birth(
         controller,
         birthday.task_id,

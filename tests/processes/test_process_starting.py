@@ -92,7 +92,7 @@ def by_fixture(value: Any, lock: Any) -> None:
         add(value, lock)
         return 1
 
-    assert run_together([body, body], processes=True) == [1, 1]
+    assert run_together([body, body], method="fork") == [1, 1]
 
 
 WAYS = [
@@ -376,6 +376,6 @@ def test_an_item_that_can_not_be_sent_is_a_failure_at_once() -> None:
 
 def test_a_result_that_can_not_come_back_is_told() -> None:
     def body() -> None:
-        run_together([threading.Lock, bool], processes=True)
+        run_together([threading.Lock, bool], method="fork")
 
     assert "returned, a lock, can't be sent back from its process: cannot pickle '_thread.lock'" in message_of(body)
