@@ -46,16 +46,22 @@ def exception_data(error: BaseException) -> Data:
     return (kind.__module__, kind.__qualname__, _text(error), tuple(arguments) if plain else None)
 
 
+def type_named(module: str, qualname: str) -> type | None:
+    """The type of this name, if its module is loaded; nothing is imported."""
+    found: Any = sys.modules.get(module)
+    for name in qualname.split("."):
+        found = getattr(found, name, None)
+    return found if isinstance(found, type) else None
+
+
 def exception_of(data: Data) -> BaseException:
     """An exception of the same type, where this process knows it, that says the same.
 
     Nothing is imported for that: a type that is not loaded is replaced by one of its name.
     """
     module, qualname, text, arguments = data
-    found: Any = sys.modules.get(module)
-    for name in qualname.split("."):
-        found = getattr(found, name, None)
-    if not (isinstance(found, type) and issubclass(found, BaseException)):
+    found: Any = type_named(module, qualname)
+    if found is None or not issubclass(found, BaseException):
         found = type(qualname.rpartition(".")[2], (Exception,), {"__module__": module})
     for attempt in (arguments, (text,)):
         made = None if attempt is None else _made(found, attempt)

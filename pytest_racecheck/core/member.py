@@ -136,7 +136,7 @@ class Member(Controller):
     """Says where in the code under test the calling thread is."""
     before_message: Callable[[], None] = staticmethod(lambda: None)
     """Called before every message: to tell what has come up since the last one."""
-    on_leave: Callable[[], None] = staticmethod(lambda: None)
+    at_leave: list[Callable[[], None]]
     """Called before the process says that it ends."""
 
     is_body = False
@@ -167,6 +167,7 @@ class Member(Controller):
         member._pool = WorkerPool()
         member.hears_signals = False
         member._news = []
+        member.at_leave = []
         member._known = controller._known if isinstance(controller, Member) else controller.known_sites.numbers
         member._sites = {}
         member._told_things = 0
@@ -500,7 +501,8 @@ class Member(Controller):
         self.ident = 0
         try:
             self.touch("end", self.shared_things.number(process_key(self.first.id)))
-            self.on_leave()
+            for call in self.at_leave:
+                call()
         finally:
             self._seat(task).send("end", code)
             os._exit(code)

@@ -24,8 +24,8 @@ from pytest_racecheck.core.task import Task
 from pytest_racecheck.instrument import threads
 from pytest_racecheck.instrument.telling import begin_to_tell, prepare_to_tell
 
-AT_BIRTH: Final[list[Callable[[Member], None]]] = []
-"""Called in a process that has just begun to take part."""
+AT_BIRTH: Final[list[Callable[[Member], Callable[[], None] | None]]] = []
+"""Called before a process is forked that is going to take part; what they return is called in it."""
 
 _OF_SEMAPHORE: Final = "SemLock.__init__.<locals>._after_fork"
 _set_handler: Final[Any] = sys.modules["_signal"].signal  # what `signal.signal` does beside costs ten pages of memory
@@ -53,7 +53,7 @@ class Birth:
         self.member.first.name = name
         is_recorded = controller.recorder is not None if recorded is None else recorded
         self._sharing = prepare_to_tell(self.member, recorded=is_recorded)
-        self._at_birth = tuple(AT_BIRTH)
+        self._at_birth = tuple([call for prepare in AT_BIRTH if (call := prepare(self.member)) is not None])
         if process is not None:
             module: Any = multiprocessing.process
             parent = module._current_process
@@ -67,7 +67,7 @@ class Birth:
         _random.Random.seed(random._inst, self._seed)
         begin_to_tell(self.member, self._sharing)
         for call in self._at_birth:
-            call(self.member)
+            call()
         return self.member
 
     def begin_as_process(self) -> None:

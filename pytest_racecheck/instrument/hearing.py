@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, Final
 
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.remote import Remote
@@ -13,11 +13,15 @@ from pytest_racecheck.instrument.recording import Recording, UserPlace
 from pytest_racecheck.instrument.state import STATE
 from pytest_racecheck.instrument.synchronisation import HOLDERS, MADE
 
+MORE: Final[dict[str, Callable[..., None]]] = {}
+"""What others want to hear of, by the word for it."""
+
 
 def listeners(controller: Controller) -> dict[str, Callable[..., None]]:
     """What is to be done for each word of what other processes tell."""
     ear = _Ear(controller)
     return {
+        **MORE,
         "note": ear.note,
         "found": ear.found,
         "held": ear.held,

@@ -24,7 +24,7 @@ def prepare_to_tell(member: Member, *, recorded: bool) -> Sharing:
     discoverer = STATE.discoverer
     member.place_of_thread = discoverer.user_place_here
     member.before_message = sharing.tell_found
-    member.on_leave = partial(pipes.tell_end, member)
+    member.at_leave.append(partial(pipes.tell_end, member))
     if recorded:
         member.recorder = TellingRecording(member, ATTRIBUTES)
     return sharing
