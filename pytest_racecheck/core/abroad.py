@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from pytest_racecheck.core.channel import Channel, make_channel
+from pytest_racecheck.core.dump import Dump
 from pytest_racecheck.core.errors import RacecheckInternalError
 from pytest_racecheck.core.other_process import OtherProcess
 from pytest_racecheck.core.outside import Outside
@@ -81,6 +82,13 @@ class Abroad(Outside):
 
     on_burial: Callable[[], None] = staticmethod(_nothing)
     """Called when all processes of a run have ended, before this one asks the system how they did."""
+
+    @property
+    def dump(self) -> Dump:
+        """Where other processes write down where they are."""
+        if self._dump is None:
+            self._dump = Dump()
+        return self._dump
 
     def new_process(self, known: int | None = None) -> OtherProcess:
         """Make what stands for a process that is going to be started; ``known`` is how many sites it inherits."""
@@ -186,6 +194,7 @@ class Abroad(Outside):
         process = task.remote.process
         if number in process.sent and process.pid:
             if process.wait_until_gone():
+                self.ends += 1
                 for each in process.tasks:
                     each.leave()
             return False

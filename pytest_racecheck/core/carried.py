@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Final
 
 from pytest_racecheck.core.task import special_site
 from pytest_racecheck.core.values import Failure, Site
 
 Data = tuple[Any, ...]
+
+KNOWN: Final[dict[tuple[str, str], type]] = {}
+"""Types by module and name that are not to be found there: pytest says that those of its own are builtin."""
 
 
 def site_data(site: Site) -> Data:
@@ -48,6 +51,9 @@ def exception_data(error: BaseException) -> Data:
 
 def type_named(module: str, qualname: str) -> type | None:
     """The type of this name, if its module is loaded; nothing is imported."""
+    known = KNOWN.get((module, qualname))
+    if known is not None:
+        return known
     found: Any = sys.modules.get(module)
     for name in qualname.split("."):
         found = getattr(found, name, None)

@@ -111,6 +111,8 @@ class Controller(Abroad):
 
     def close(self) -> None:
         """End the kept threads and give back what the platform lent."""
+        if self._dump is not None:
+            self._dump.close()
         self.lost_threads.extend(worker.thread.name for worker in self._pool.stop())
         if not self.lost_threads:
             for baton in (self._main, self.ended, *self._spare_batons, *self._retired_batons):
@@ -165,6 +167,19 @@ class Controller(Abroad):
             task.blocked = task.deadline = task.explain = task.whom = None
             return not task.timed_out
         return True
+
+    def changed(self, target: int) -> None:
+        """Something happens to what other tasks may wait for with `reach_change`."""
+        self.versions[target] = self.versions.get(target, 0) + 1
+
+    def reach_change(self, operation: Operation, deadline: float | None, explain: Callable[[], str]) -> bool:
+        """Announce that the running task waits until something has happened to a target; see `reach` and `changed`.
+
+        For what can only be tried: who has failed tries again when something may be different.
+        """
+        target = operation.target
+        seen = (self.versions.get(target, 0), self.ends)
+        return self.reach(operation, lambda: (self.versions.get(target, 0), self.ends) == seen, deadline, explain, list)
 
     def _write_journal(self, task: Task) -> None:
         if self.journal is not None:

@@ -14,6 +14,7 @@ from pytest_racecheck.core.channel import Channel, GoneError, Message, make_chan
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.errors import Unwind
 from pytest_racecheck.core.failures import strayed
+from pytest_racecheck.core.remote import CHANGE
 from pytest_racecheck.core.shared_things import SharedThings
 from pytest_racecheck.core.task import LAPSE, Task
 from pytest_racecheck.core.values import Failure, Kind, Operation, Site
@@ -302,6 +303,21 @@ class Member(Controller):
         task = self._parent()
         return self._seat(task).request(task, "result?", task_id)[1]
 
+    def changed(self, target: int) -> None:
+        """See `Controller.changed`."""
+        self.tell("changed", self.target(target))
+
+    def reach_change(self, operation: Operation, deadline: float | None, explain: Callable[[], str]) -> bool:
+        """See `Controller.reach_change`."""
+        task = self.running
+        if task is None or self.ending:
+            return self._reach_while_ending(task, lambda: True)
+        task.operation = operation
+        task.explain = explain
+        message = self._seat(task).request_again(task, "reach", self._told(operation), CHANGE, False, deadline, False)
+        task.explain = None
+        return bool(message[1])
+
     def end_is_seen(self, task_id: str) -> None:
         """See `Abroad.end_is_seen`."""
         self.tell("seen", task_id)
@@ -425,7 +441,7 @@ class Member(Controller):
         """See `Controller.admit`."""
         self.tasks[task.id] = task
         self.alive.append(task)
-        self.admitted(task.id, task.native_id, is_process=False)
+        self.admitted(task.id, task.native_id, is_process=False, ident=task.ident)
 
     def control_channel(self) -> Channel:
         """How to talk to the process that forks others."""
@@ -444,10 +460,10 @@ class Member(Controller):
         sender = self._parent()
         return bool(self._seat(sender).request(sender, "signal", task_id, number)[1])
 
-    def admitted(self, task_id: str, number: int, *, is_process: bool) -> None:
+    def admitted(self, task_id: str, number: int, *, is_process: bool, ident: int = 0) -> None:
         """What the running task has started is there; ``number`` is that of its thread, or process."""
         parent = self._parent()
-        self._seat(parent).request(parent, "admit", task_id, number, is_process)
+        self._seat(parent).request(parent, "admit", task_id, number, ident, is_process)
 
     def dismissed(self, task_id: str) -> None:
         """What the running task was going to start could not be started."""

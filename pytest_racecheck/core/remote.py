@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 ENDS: Final = "end"
 """The last message of a task."""
 
+CHANGE: Final = "change"
+"""Says that a task waits until something has happened to the target of its operation."""
+
 GENTLE: Final = 4
 """So many pushes may a process take before it is killed."""
 
@@ -37,6 +40,8 @@ class Remote:
         self.process = process
         self.native_id = 0
         """Of the thread in the other process."""
+        self.ident = 0
+        """The same as Python says it; 0 for the thread that the process began with."""
         self.gone = False
         """Whether the process has come to its end without this task saying so."""
         self.said_end = False
@@ -93,7 +98,7 @@ class Remote:
     def _reach(
         self,
         operation: tuple[Any, ...],
-        waits: bool | tuple[str, ...],
+        waits: bool | str | tuple[str, ...],
         blocked_now: bool,
         deadline: float | None,
         wakes: bool,
@@ -109,6 +114,9 @@ class Remote:
             self._blocked_now = blocked_now
             blocked = self._is_blocked
         what: Operation = self.process.operation(*operation)
+        if waits == CHANGE:
+            self._go_on(self._controller.reach_change(what, deadline, self._explain))
+            return
         if blocked is None:
             granted = self._controller.reach(what)
         else:
@@ -131,13 +139,13 @@ class Remote:
         task = self._controller.new_remote(channel, process, name, daemon=daemon, pooled=pooled, spawned_at=spawned_at)
         self._channel.send("task", task.id, task.index)
 
-    def _admit(self, task_id: str, number: int, is_process: bool) -> None:
+    def _admit(self, task_id: str, number: int, ident: int, is_process: bool) -> None:
         """What the task has started is there, with this id of its thread or process."""
         remote: Remote = self._controller.tasks_to_come[task_id].remote
         if is_process:
             remote.started(number)
         else:
-            remote.native_id = number
+            remote.native_id, remote.ident = number, ident
         self._controller.admit(remote.task)
         self._go_on(granted=True)
 
@@ -195,8 +203,8 @@ class Remote:
         """The task has said that it ends; with its process, if there is an exit code."""
         self.said_end = True
         if code is not None:
-            if not self.process.is_body:  # then somebody may look whether it is there
-                self.process.wait_until_gone()
+            self.process.wait_until_gone()  # what it has open is closed only then
+            self._controller.ends += 1
             self._release_the_others()
 
     def _unwind(self) -> None:
@@ -223,6 +231,7 @@ class Remote:
         if controller.running is not self.task and not controller.ending:
             controller.come_back()
         code = process.exit_code()
+        controller.ends += 1
         self._release_the_others()
         if not controller.ending and (code is None or process.sent.get(-code, self.task.id) == self.task.id):
             failure = crash(self.task, code)
@@ -295,9 +304,11 @@ class Remote:
 
     def where(self) -> str:
         """Where in the code it is now: ``file:line in function``."""
+        place = self._controller.dump.place(self.process.pid, self.ident)
+        if place:
+            return place
         site = self.task.operation.site
-        last = f"{site.filename}:{site.line} in {site.qualname}" if site.filename else "its first operation"
-        return f"process {self.process.pid}, after {last}"
+        return f"{site.filename}:{site.line} in {site.qualname}" if site.filename else "no Python code"
 
     def folder(self) -> Path:
         """Where the kernel tells of the thread."""
@@ -330,6 +341,7 @@ _NEWS: Final[dict[str, Callable[..., None]]] = {
     "badly": lambda remote, data: remote._controller.ended_badly(remote.process.tasks[0].task.id, failure_from(data)),
     "result": lambda remote, is_result, data: remote._controller.results.update({remote.task.id: (is_result, data)}),
     "seen": lambda remote, task_id: remote._controller.end_is_seen(task_id),
+    "changed": lambda remote, target: remote._controller.changed(remote.process.target(target)),
     "time": lambda remote, now: remote._controller.clock.advance_to(now),
 }
 """What the controller itself wants to know; the rest is for who listens, see `RunState.listeners`."""

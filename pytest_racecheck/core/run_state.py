@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, Self
 from pytest_racecheck.core.baton import Baton, make_baton
 from pytest_racecheck.core.carried import site_of
 from pytest_racecheck.core.clock import VirtualClock
+from pytest_racecheck.core.dump import Dump
 from pytest_racecheck.core.known_sites import KnownSites
 from pytest_racecheck.core.livelock import LastOperations
 from pytest_racecheck.core.other_process import OtherProcess
@@ -111,6 +112,7 @@ class RunState:
         """Who wants to hear of what happens in other processes, by the word for it."""
         self.shared_things = SharedThings()
         """Their numbers hold from the set-up of a run to the end of its tear-down: who makes a thing names it."""
+        self._dump: Dump | None = None
         self.known_sites = KnownSites()
         self.site_of = site_of
         """Finds, or makes, the site that another process speaks of."""
@@ -143,6 +145,7 @@ class RunState:
         controller.listeners = {}
         controller.shared_things = SharedThings()
         controller.known_sites = KnownSites()
+        controller._dump = None
         controller._reset(None)
         return controller
 
@@ -204,6 +207,10 @@ class RunState:
         """The other processes that have been started."""
         self.bad_ends: dict[TaskId, Failure] = {}
         self.ends_seen: set[TaskId] = set()
+        self.versions: dict[int, int] = {}
+        """How often something has happened to targets that tasks may wait for."""
+        self.ends = 0
+        """How many processes have ended: what they had locked is free."""
         self.results: dict[TaskId, tuple[bool, Any]] = {}
         """What processes have come to that `racecheck.run` has started."""
 

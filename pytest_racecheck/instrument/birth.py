@@ -11,10 +11,12 @@ import signal
 import sys
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import context, util
 from typing import Any, Final
 
+from pytest_racecheck.core import dump
 from pytest_racecheck.core.abroad import InProcess
 from pytest_racecheck.core.channel import Channel
 from pytest_racecheck.core.controller import Controller
@@ -22,6 +24,7 @@ from pytest_racecheck.core.errors import Unwind
 from pytest_racecheck.core.member import Member
 from pytest_racecheck.core.task import Task
 from pytest_racecheck.instrument import threads
+from pytest_racecheck.instrument.state import STATE
 from pytest_racecheck.instrument.telling import begin_to_tell, prepare_to_tell
 
 AT_BIRTH: Final[list[Callable[[Member], Callable[[], None] | None]]] = []
@@ -48,6 +51,7 @@ class Birth:
     ) -> None:
         self._controller = controller
         self._process = process
+        self._dump = controller.dump.fileno()
         self._seed = seed_of(task_id) if seed is None else seed
         self.member = Member.prepared(controller, channel, task_id, index)
         self.member.first.name = name
@@ -64,6 +68,7 @@ class Birth:
         """Make the forked process that calls this a member of the run."""
         self.member.take_over(self._controller)
         _set_handler(signal.SIGINT, signal.default_int_handler)
+        dump.register(self._dump)
         _random.Random.seed(random._inst, self._seed)
         begin_to_tell(self.member, self._sharing)
         for call in self._at_birth:
@@ -84,9 +89,38 @@ class Birth:
 
 def fork() -> int:
     """``os.fork``, without a warning of threads: those of ours that this process has beside the caller hold nothing."""
+    _ours.append(True)
+    try:
+        with quiet_about_threads():
+            return os.fork()
+    finally:
+        _ours.pop()
+
+
+_ours: Final[list[bool]] = []
+"""Holds something while a process is forked that is going to take part."""
+
+
+@contextmanager
+def quiet_about_threads() -> Iterator[None]:
+    """Let nobody be warned of a fork with threads around."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
+        yield
+
+
+def _let_go() -> None:
+    """In a process that was forked unseen: it takes no part, and must not keep open what others wait to be closed."""
+    controller = STATE.controller
+    if _ours or not controller.tasks:
+        return
+    controller.ident = 0
+    for descriptor in controller.descriptors():
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def launch(controller: Controller, task: Task, body: InProcess, channel: Channel) -> int:

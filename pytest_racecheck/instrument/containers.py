@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.values import WHOLE, Kind, Site
-from pytest_racecheck.instrument import mapped, unproven
+from pytest_racecheck.instrument import files, mapped, unproven
 from pytest_racecheck.instrument.accesses import access, admitted
 from pytest_racecheck.instrument.attributes import opaque
 from pytest_racecheck.instrument.classify import (
@@ -242,6 +242,9 @@ def advance(site: Site, iterator: Any) -> None:
     if (get_ident() != controller.ident and not admitted(controller)) or not controller.concurrent:
         return
     kind = type(iterator)
+    if id(kind) in files.STREAM_TYPES:
+        files.read_on(controller, site, iterator)
+        return
     if id(iterator) in STATE.sharing.travelling or kind is GeneratorType:
         if kind is GeneratorType:
             unproven.resumes(controller, site)

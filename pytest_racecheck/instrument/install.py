@@ -17,6 +17,7 @@ from pytest_racecheck.instrument import (
     containers,
     futures,
     hearing,
+    managers,
     pipes,
     primitives,
     processes,
@@ -168,4 +169,5 @@ class Rewriting:
         semaphores.forget_run()
         processes.forget_run()
         spawning.forget_run()
+        managers.forget_run()
         pipes.between_runs()

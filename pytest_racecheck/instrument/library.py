@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from pytest_racecheck.instrument import (
     between_processes,
     futures,
+    managers,
     pipes,
     pools,
     processes,
     semaphores,
+    shareable,
     spawning,
     stand_ins,
     synchronized,
@@ -37,6 +39,8 @@ def place(discoverer: Discoverer) -> None:
         between_processes.HANDLERS,
         pools.HANDLERS,
         spawning.HANDLERS,
+        shareable.handlers(),
+        managers.handlers(),
         unpicklable.HANDLERS,
     ):
         discoverer.place(handlers)
@@ -48,7 +52,7 @@ def place(discoverer: Discoverer) -> None:
 def _place_without_hooks(discoverer: Discoverer) -> None:
     function: Any
     handler: stand_ins.Handler
-    for function, handler in (*pipes.functions(), *pools.FUNCTIONS, *unpicklable.FUNCTIONS):
+    for function, handler in (*pipes.functions(), *pools.FUNCTIONS, *unpicklable.FUNCTIONS, *managers.functions()):
         discoverer.entry(function)
         discoverer.stand_in(function, stand_ins.handled_function(function, handler))
     for function, handler in futures.HANDLERS:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import select
+import socket
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from multiprocessing import connection
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Any, Final
 
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.member import Member
+from pytest_racecheck.core.outside import DATA
 from pytest_racecheck.core.shared_things import Key
 from pytest_racecheck.core.task import Task
 from pytest_racecheck.core.values import WHOLE, Operation, Site
+from pytest_racecheck.instrument import unproven
 from pytest_racecheck.instrument.names import container_name
 from pytest_racecheck.instrument.primitives import Within, perform
 from pytest_racecheck.instrument.stand_ins import Handler
@@ -77,12 +80,28 @@ def _is_idle(descriptor: int, event: int) -> bool:
     return not poll.poll(0)
 
 
+def _part_of(descriptor: int) -> Hashable:
+    """What a wait is for: data that may come from outside of the run, where a socket leads to an address."""
+    if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+        return WHOLE
+    own = socket.socket(fileno=descriptor)
+    try:
+        return DATA if own.getsockname() or own.getpeername() else WHOLE
+    except OSError:
+        return WHOLE
+    finally:
+        own.detach()
+
+
 def _wait_until(controller: Controller, task: Task, owner: Any, event: int) -> None:
     """Wait, in the middle of an operation, until a connection has data, or room."""
     blocked = partial(_is_idle, owner._handle, event)
     if blocked():
         within: Within = task.within
-        operation = Operation("wait", within.site, target_of_connection(owner), also=within.changed)
+        part = _part_of(owner._handle)
+        if part is DATA:
+            unproven.waits_outside(controller, within.site)
+        operation = Operation("wait", within.site, target_of_connection(owner), part, within.changed)
         controller.reach(operation, blocked, None, within.explain, within.whom)
 
 

@@ -153,6 +153,13 @@ def _bootstrap(member: Member, function: Callable[..., int], owner: Any, *argume
 
 
 def _run(member: Member, owner: Any) -> None:
+    try:
+        _run_under_control(member, owner)
+    finally:
+        member.recorder = None  # what follows is of no interest to a reader
+
+
+def _run_under_control(member: Member, owner: Any) -> None:
     vars(owner).pop("run", None)
     run = owner.run
     if member.is_body:

@@ -140,9 +140,17 @@ class Recording:
         self._add(site, kind, (target, part), name, value, also)
 
     @_unhooked
-    def files(self, site: Site, kind: Kind, target: int, name: str) -> None:
-        """The file system was read or changed by a function."""
-        self._add(site, kind, (target, WHOLE), name, "")
+    def files(self, site: Site, kind: Kind, target: int, name: str, part: Hashable = WHOLE) -> None:
+        """The file system was read or changed by a function, or a part of it."""
+        self._add(site, kind, (target, part), name, "")
+
+    @_unhooked
+    def step(self, site: Site, kind: Kind, target: int, name: str) -> None:
+        """Something was done to what processes share, and is known by its target only."""
+        if site.hidden:
+            self._add_outside(site, kind, target, name)
+        else:
+            self._add(site, kind, target, name, "")
 
     @_unhooked
     def synchronisation(self, site: Site, kind: Kind, obj: object, name: str) -> None:

@@ -74,7 +74,7 @@ def _begin(controller: Controller, site: Site, process: Any, descriptors: list[i
             new.reaper, control = helper.reap, helper.channel
         birthday = _birthday(controller, task_id, index, process.name, is_body=False)
         try:
-            pid = ask_for_process(control, birthday, _with_ours(other, control, descriptors))
+            pid = ask_for_process(control, birthday, _with_ours(controller, other, control, descriptors))
         finally:
             other.close()
     if isinstance(controller, Member):
@@ -104,8 +104,8 @@ def _birthday(controller: Controller, task_id: str, index: int, name: str, *, is
     )
 
 
-def _with_ours(channel: Channel, control: Channel, descriptors: list[int]) -> list[int]:
-    return [channel.descriptor, control.descriptor, 1, 2, *descriptors]
+def _with_ours(controller: Controller, channel: Channel, control: Channel, descriptors: list[int]) -> list[int]:
+    return [channel.descriptor, control.descriptor, 1, 2, controller.dump.fileno(), *descriptors]
 
 
 # -- of a body -------------------------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ def launch(controller: Controller, task: Task, body: InProcess, channel: Channel
     def begin(descriptors: list[int]) -> int:
         control = controller.control_channel() if isinstance(controller, Member) else controller.prepare_warm().channel
         birthday = _birthday(controller, task.id, task.index, process.name, is_body=True)
-        return ask_for_process(control, birthday, _with_ours(channel, control, descriptors))
+        return ask_for_process(control, birthday, _with_ours(controller, channel, control, descriptors))
 
     try:
         popen = WarmPopen(process, body.method, begin)

@@ -12,6 +12,7 @@ from multiprocessing import forkserver, process, reduction, resource_tracker, sp
 from pathlib import Path
 from typing import Any
 
+from pytest_racecheck.core import dump
 from pytest_racecheck.core.channel import Channel, GoneError
 from pytest_racecheck.core.clock import clock_of
 from pytest_racecheck.core.controller import Controller, activate
@@ -100,7 +101,7 @@ class _Server:
                 _live(self._controller, Birthday(*birthday), descriptors)
             finally:
                 os._exit(1)
-        _, _, _, _, _, status, *_ = descriptors
+        _, _, _, _, _, _, status, *_ = descriptors
         self._status[pid] = status
         for each in descriptors:
             if each != status:
@@ -110,7 +111,7 @@ class _Server:
 
 def _live(controller: Controller, birthday: Birthday, descriptors: list[int]) -> None:
     """What the new process does, to its end; never returns."""
-    own, control, output, errors, data, status, alive, *given = descriptors
+    own, control, output, errors, dumped, data, status, alive, *given = descriptors
     os.close(status)
     os.dup2(output, 1)
     os.dup2(errors, 2)
@@ -131,6 +132,7 @@ def _live(controller: Controller, birthday: Birthday, descriptors: list[int]) ->
         recorded=birthday.recorded,
     )
     member = birth.take_place()
+    dump.register(dumped)
     member.is_body = birthday.is_body
     member.control = Channel(control)
     forkserver._forkserver._inherited_fds = given  # type: ignore[attr-defined]
