@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+from _thread import get_ident
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from pytest_racecheck.core.channel import Channel, make_channel
 from pytest_racecheck.core.dump import Dump
 from pytest_racecheck.core.errors import RacecheckInternalError
+from pytest_racecheck.core.orphans import adopt
 from pytest_racecheck.core.other_process import OtherProcess
 from pytest_racecheck.core.outside import Outside
 from pytest_racecheck.core.remote import Remote
@@ -92,6 +94,8 @@ class Abroad(Outside):
 
     def new_process(self, known: int | None = None) -> OtherProcess:
         """Make what stands for a process that is going to be started; ``known`` is how many sites it inherits."""
+        if self._adopted_before is None:
+            self._adopted_before = adopt(yes=True)
         inherited = len(self.known_sites) if known is None else known
         process = OtherProcess(self, len(self.processes) + 1, inherited)
         self.processes.append(process)
@@ -99,6 +103,8 @@ class Abroad(Outside):
 
     def bury(self) -> None:
         """The run is over: leave none of its processes, not even as a zombie."""
+        for task in self.tasks_to_come.values():
+            task.remote.close()
         if not self.processes:
             return
         for process in self.processes:
@@ -135,16 +141,25 @@ class Abroad(Outside):
         self.tasks_to_come[task.id] = task
         return task
 
+    def close_abroad(self) -> None:
+        """Let go of what was needed for other processes."""
+        if self._dump is not None:
+            self._dump.close()
+        if self._adopted_before is not None:
+            adopt(self._adopted_before)
+
     def launched(self, task_id: TaskId, body: InProcess) -> Task:
         """Start the process of a body."""
         own, other = make_channel()
         task = self.new_remote(own, self.new_process(), task_id, task_id=task_id)
+        self.starting = get_ident()  # Ctrl-C is heard afterwards
         try:
             pid = self.launch(task, body, other)
         except BaseException:
             self.dismiss(task)
             raise
         finally:
+            self.starting = 0
             other.close()
         task.remote.started(pid)
         task.remote.process.is_body = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import select
 import socket
 from typing import Any, Final
 
@@ -67,6 +68,14 @@ class Channel:
         if type(message) is not tuple:
             raise RacecheckInternalError(f"no message: {message!r}")
         return message
+
+    def has_message(self) -> bool:
+        """Whether something has come that nobody has received yet."""
+        if self.descriptor < 0:
+            return False
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLIN)
+        return bool(poll.poll(0))
 
     def give(self, *descriptors: int) -> None:
         """Hand over descriptors to who is just going to `take` them; they stay the sender's as well.

@@ -10,6 +10,7 @@ from pytest_racecheck.core.abroad import Abroad, InProcess
 from pytest_racecheck.core.baton import make_baton
 from pytest_racecheck.core.errors import RacecheckError, RacecheckInternalError, Unwind
 from pytest_racecheck.core.failures import deadlock, failure_of, left_behind, waiting_for
+from pytest_racecheck.core.interrupt import calm
 from pytest_racecheck.core.outside import age, deadline_of
 from pytest_racecheck.core.passed import MAYBE, SURE
 from pytest_racecheck.core.protocols import Strategy
@@ -111,8 +112,7 @@ class Controller(Abroad):
 
     def close(self) -> None:
         """End the kept threads and give back what the platform lent."""
-        if self._dump is not None:
-            self._dump.close()
+        self.close_abroad()
         self.lost_threads.extend(worker.thread.name for worker in self._pool.stop())
         if not self.lost_threads:
             for baton in (self._main, self.ended, *self._spare_batons, *self._retired_batons):
@@ -344,7 +344,7 @@ class Controller(Abroad):
             body()
             self.pushable = False
         except Unwind:
-            pass
+            calm(task.ident)
         except BaseException as exception:
             self.pushable = False
             task.leaving = True
@@ -592,6 +592,7 @@ class Controller(Abroad):
         heard = self.interrupts
         while True:
             try:
+                calm(_thread.get_ident())
                 self._unwind_the_rest(lambda: UNWIND_SECONDS if self.interrupts == heard else IMPATIENT_SECONDS)
                 break
             except KeyboardInterrupt:  # of a handler that the test has set

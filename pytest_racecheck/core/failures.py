@@ -160,13 +160,18 @@ def blocked_outside(away: Sequence[Task], seconds: float, places: Sequence[str],
     )
 
 
-def crash(task: Task, code: int | None) -> Failure:
-    """Make the failure of a process that came to an end without a word; ``code`` as ``Process.exitcode`` says it."""
+def crash(task: Task, code: int | None, *, own_doing: bool) -> Failure:
+    """Make the failure of a process that came to an end without a word; ``code`` as ``Process.exitcode`` says it.
+
+    ``own_doing`` says that it sent the signal itself.
+    """
     site = task.operation.site
     lines = [f"the process of task {task.id} {_ended_how(code)}"]
     if site.filename:
         lines.append(f"  it was last seen at {place_of(site)}")
-    if code == -signal.SIGKILL:
+    if own_doing:
+        lines.append("  it has sent that to itself")
+    elif code == -signal.SIGKILL:
         lines.append("  nobody in the test has sent that: it is what happens when memory runs out")
     return Failure(
         kind="crash",

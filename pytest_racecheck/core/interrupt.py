@@ -28,6 +28,9 @@ class Actor(Protocol):
     def folder(self) -> Path:
         """Where the kernel tells of the thread."""
 
+    def is_served(self) -> bool:
+        """Whether the thread may sleep only as it waits for an answer of this process."""
+
     def push(self) -> None:
         """Make the thread end."""
 
@@ -39,6 +42,9 @@ ACTING: Final[dict[int, Actor]] = {}
 """Threads of this process that act for one of another process, which is the one that this module is to look at."""
 
 _set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
+
+_pushing: Final[dict[int, list[type[Unwind]]]] = {}
+"""The exceptions that have been made to push threads of this run."""
 
 
 class _LastPush(Unwind):
@@ -53,7 +59,9 @@ def push_for(ident: int) -> type[Unwind]:
     code: an exception that is set from outside is raised in the next Python code of its thread.
     """
     second = partial(_set_exception, ctypes.c_ulong(ident), ctypes.py_object(_LastPush))
-    return type("Push", (Unwind,), {"__del__": staticmethod(second)})
+    pushing = type("Push", (Unwind,), {"__del__": staticmethod(second)})
+    _pushing.setdefault(ident, []).append(pushing)
+    return pushing
 
 
 def push(ident: int) -> None:
@@ -63,6 +71,16 @@ def push(ident: int) -> None:
         actor.push()
         return
     _set_exception(ctypes.c_ulong(ident), ctypes.py_object(push_for(ident)))
+
+
+def calm(ident: int) -> None:
+    """Take back what pushes a thread again later, when somebody at last lets go of the first exception."""
+    made = _pushing.pop(ident, None)
+    _pushing.clear()
+    if made:
+        for pushing in made:
+            del pushing.__del__  # type: ignore[attr-defined]
+        _set_exception(ctypes.c_ulong(ident), None)
 
 
 class Stillness:
@@ -139,6 +157,9 @@ def _folder(ident: int, native_id: int) -> Path:
 
 def _sleeps(ident: int, native_id: int) -> bool:
     """Whether the kernel says that the thread sleeps; where it doesn't tell, the unused processor time decides."""
+    actor = ACTING.get(ident)
+    if actor is not None and actor.is_served():
+        return False
     if not native_id:
         return True
     try:

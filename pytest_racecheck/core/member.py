@@ -6,6 +6,7 @@ import _thread
 import os
 import signal
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any, Final, NoReturn, Self
 
 from pytest_racecheck.core.abroad import InProcess, process_key, waits_for_ends
@@ -73,8 +74,8 @@ class Seat:
         raised, self._raised = self._raised, None
         if raised is not None:
             raise raised
-        for number in message[3]:
-            signal.raise_signal(number)
+        if message[3]:
+            self._member.handle(message[3])
         return message
 
     def request_again(self, task: Task, word: str, *arguments: Any) -> Message:
@@ -140,6 +141,8 @@ class Member(Controller):
     at_leave: list[Callable[[], None]]
     """Called before the process says that it ends."""
 
+    delivered = 0
+    """The signal that the process is just handling, as another task has sent it."""
     is_body = False
     """Whether the process was started for a body."""
     control: Channel | None = None
@@ -186,6 +189,20 @@ class Member(Controller):
         self._replaced = controller.__dict__  # to let go of all that would touch it
         controller.__class__ = Member
         controller.__dict__ = self.__dict__
+
+    def handle(self, signals: Sequence[int]) -> None:
+        """Handle what other tasks have sent."""
+        for number in signals:
+            self.delivered = number
+            try:
+                signal.raise_signal(number)
+            finally:
+                self.delivered = 0
+
+    def on_sigint(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal: Ctrl-C, which all processes of the terminal hear, is for the one that explores."""
+        if self.delivered == number:
+            signal.default_int_handler(number, frame)
 
     # -- what is told ----------------------------------------------------------------------------------------------
 
@@ -235,6 +252,10 @@ class Member(Controller):
     def tell_made(self, target: int, place: str) -> None:
         """See `RunState.tell_made`."""
         self.tell("made", self.target(target), place)
+
+    def tell_left(self, kind: str, name: str) -> None:
+        """See `RunState.tell_left`."""
+        self.tell("left", kind, name)
 
     def tell_unheard(self, target: int, task: Task, site: Site) -> None:
         """See `RunState.tell_unheard`."""

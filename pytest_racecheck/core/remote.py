@@ -50,6 +50,10 @@ class Remote:
         self._controller = controller
         self._channel = channel
         self._pushes = 0
+        self._listening = False
+        """Whether this side has nothing to do but to wait for the next message."""
+        self._starting = 0
+        """So many things is the task starting."""
         self._blocked_now: bool | None = None
         """What is known of the task being blocked, for the next to ask."""
         process.tasks.append(self)
@@ -75,7 +79,9 @@ class Remote:
     def _serve(self) -> None:
         self._go_on(granted=True)
         while True:
+            self._listening = True
             word, news, *arguments = self._channel.receive()
+            self._listening = False
             if self._controller.running is not self.task:
                 self._controller.come_back()
             self._take_in(news)
@@ -132,6 +138,7 @@ class Remote:
 
         -1 says that another process is going to fork it.
         """
+        self._starting += 1
         channel = Channel(*self._channel.take())
         process = self.process if known is None else self._controller.new_process(max(known, 0))
         if known == -1:
@@ -141,6 +148,7 @@ class Remote:
 
     def _admit(self, task_id: str, number: int, ident: int, is_process: bool) -> None:
         """What the task has started is there, with this id of its thread or process."""
+        self._starting -= 1
         remote: Remote = self._controller.tasks_to_come[task_id].remote
         if is_process:
             remote.started(number)
@@ -151,6 +159,7 @@ class Remote:
 
     def _dismiss(self, task_id: str) -> None:
         """What the task was going to start could not be started."""
+        self._starting -= 1
         self._controller.dismiss(self._controller.tasks_to_come[task_id])
         self._go_on(granted=True)
 
@@ -233,8 +242,9 @@ class Remote:
         code = process.exit_code()
         controller.ends += 1
         self._release_the_others()
-        if not controller.ending and (code is None or process.sent.get(-code, self.task.id) == self.task.id):
-            failure = crash(self.task, code)
+        sender = None if code is None else process.sent.get(-code)
+        if not controller.ending and sender in {None, self.task.id}:
+            failure = crash(self.task, code, own_doing=sender is not None)
             if process.is_body:
                 controller.fail(failure)
             else:
@@ -313,6 +323,10 @@ class Remote:
     def folder(self) -> Path:
         """Where the kernel tells of the thread."""
         return Path(f"/proc/{self.process.pid}/task/{self.native_id}")
+
+    def is_served(self) -> bool:
+        """Whether the thread may sleep only as it waits for us, who are slow."""
+        return not self._listening or self._starting > 0 or self._channel.has_message()
 
     def push(self) -> None:
         """End its process, and all its tasks with it; not at the first push, as ending properly takes a moment."""

@@ -113,6 +113,8 @@ class RunState:
         self.shared_things = SharedThings()
         """Their numbers hold from the set-up of a run to the end of its tear-down: who makes a thing names it."""
         self._dump: Dump | None = None
+        self._adopted_before: bool | None = None
+        """Whether this process has adopted orphans before it began to; ``None`` as long as it has not."""
         self.known_sites = KnownSites()
         self.site_of = site_of
         """Finds, or makes, the site that another process speaks of."""
@@ -238,6 +240,9 @@ class RunState:
 
     def tell_made(self, target: int, place: str) -> None:
         """A semaphore that processes may share was made there."""
+
+    def tell_left(self, kind: str, name: str) -> None:
+        """A task has made something that outlives it; see `instrument.leftovers`."""
 
     def tell_unheard(self, target: int, task: Task, site: Site) -> None:
         """Somebody was notified who waits with the semaphore of this target, and nobody did."""

@@ -55,6 +55,7 @@ class Birth:
         self._seed = seed_of(task_id) if seed is None else seed
         self.member = Member.prepared(controller, channel, task_id, index)
         self.member.first.name = name
+        self._on_sigint = self.member.on_sigint
         is_recorded = controller.recorder is not None if recorded is None else recorded
         self._sharing = prepare_to_tell(self.member, recorded=is_recorded)
         self._at_birth = tuple([call for prepare in AT_BIRTH if (call := prepare(self.member)) is not None])
@@ -67,7 +68,7 @@ class Birth:
     def take_place(self) -> Member:
         """Make the forked process that calls this a member of the run."""
         self.member.take_over(self._controller)
-        _set_handler(signal.SIGINT, signal.default_int_handler)
+        _set_handler(signal.SIGINT, self._on_sigint)
         dump.register(self._dump)
         _random.Random.seed(random._inst, self._seed)
         begin_to_tell(self.member, self._sharing)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.remote import Remote
 from pytest_racecheck.core.values import Kind
-from pytest_racecheck.instrument import semaphores, warm
+from pytest_racecheck.instrument import leftovers, semaphores, warm
 from pytest_racecheck.instrument.recording import Recording, UserPlace
 from pytest_racecheck.instrument.state import STATE
 from pytest_racecheck.instrument.synchronisation import HOLDERS, MADE
@@ -30,6 +30,7 @@ def listeners(controller: Controller) -> dict[str, Callable[..., None]]:
         "made": lambda remote, target, place: MADE.update({remote.process.target(target): place}),
         "code": ear.code,
         "call": ear.call,
+        "left": lambda _remote, kind, name: leftovers.left_elsewhere(kind, name),
         "imported": lambda _remote, names: warm.warm().tell_imported(names),
         "module": lambda _remote, name: STATE.discoverer.is_foreign_module(name),
         "begins": ear.begins,

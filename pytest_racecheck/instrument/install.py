@@ -17,6 +17,7 @@ from pytest_racecheck.instrument import (
     containers,
     futures,
     hearing,
+    leftovers,
     managers,
     pipes,
     primitives,
@@ -170,4 +171,5 @@ class Rewriting:
         processes.forget_run()
         spawning.forget_run()
         managers.forget_run()
+        leftovers.forget_run()
         pipes.between_runs()

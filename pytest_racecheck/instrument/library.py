@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from multiprocessing import connection, synchronize
+from multiprocessing import connection, shared_memory, synchronize
 from typing import TYPE_CHECKING, Any
 
 from pytest_racecheck.instrument import (
     between_processes,
     futures,
+    leftovers,
     managers,
     pipes,
     pools,
@@ -59,10 +60,16 @@ def _place_without_hooks(discoverer: Discoverer) -> None:
         discoverer.stand_in(function, stand_ins.handled(function, handler))
     for function in futures.LOOKS:
         discoverer.stand_in(function, stand_ins.told(function, futures.UNSEEN.look))
-    made: Any = synchronize.SemLock.__init__
-    discoverer.entry(made)
-    discoverer.stand_in(made, stand_ins.told_made(made, semaphores.made))
+    for kind, tell in ((synchronize.SemLock, _semaphore_made), (shared_memory.SharedMemory, leftovers.segment_made)):
+        made: Any = kind.__init__
+        discoverer.entry(made)
+        discoverer.stand_in(made, stand_ins.told_made(made, tell))
     pair: Any = connection.Pipe
     discoverer.stand_in(pair, stand_ins.told_after(pair, pipes.made_pair))
     load = importlib._bootstrap._find_and_load  # type: ignore[attr-defined]
     discoverer.stand_in(load, stand_ins.told(load, unproven.imports))
+
+
+def _semaphore_made(owner: Any) -> None:
+    semaphores.made(owner)
+    leftovers.semaphore_made(owner)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+from _thread import get_ident
 from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing import process
@@ -67,11 +68,15 @@ def _fork(controller: Controller, site: Site) -> int:
     daemon = owner is not None and owner.daemon
     pooled = owner is not None and is_pooled(owner)
     where = "{}:{}".format(*user_place(site)[:2])
-    with controller.unhooked():
-        if isinstance(controller, Member):
-            pid, task_id = _fork_from_member(controller, name, daemon, pooled, where)
-        else:
-            pid, task_id = _fork_from_here(controller, name, daemon, pooled, where)
+    controller.starting = get_ident()  # Ctrl-C is heard afterwards
+    try:
+        with controller.unhooked():
+            if isinstance(controller, Member):
+                pid, task_id = _fork_from_member(controller, name, daemon, pooled, where)
+            else:
+                pid, task_id = _fork_from_here(controller, name, daemon, pooled, where)
+    finally:
+        controller.starting = 0
     if not pid:
         return 0
     PROCESSES[pid] = Started(owner, task_id, pid)
