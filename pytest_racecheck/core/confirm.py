@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import sysconfig
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from pytest_racecheck.core.enumeration import Enumeration, by_preemptions
@@ -13,7 +14,7 @@ from pytest_racecheck.core.placing import Difference, Placed, place
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.replay import first_difference
 from pytest_racecheck.core.runner import Runner
-from pytest_racecheck.core.shrink import shrink, size_of
+from pytest_racecheck.core.shrink import reduced, shrink, size_of
 from pytest_racecheck.core.steps import Step
 from pytest_racecheck.core.token import Token, encode
 from pytest_racecheck.core.values import Cause, Chance, Event, Failure, Finding, Schedule, Trace
@@ -39,6 +40,9 @@ LAST_STEPS: Final = 40
 MOST_FURTHER: Final = 5
 """So many other failures that were met on the way are reported."""
 
+MOST_FOR_FURTHER: Final = 20
+"""So many runs may it take to make the schedule of each of them smaller."""
+
 
 def confirm(runner: Runner, failing: Trace, first: Trace | None) -> tuple[Finding, ...]:
     """Turn a failing run into a finding, and others for other failures met on the way; none if it does not fail again.
@@ -47,11 +51,12 @@ def confirm(runner: Runner, failing: Trace, first: Trace | None) -> tuple[Findin
     """
     number = runner.runs
     failure = failing.failures[0]
+    began = runner.seconds
     follow = (runner.follow(failing.schedule, failure, traces=True) for _ in range(ATTEMPTS))
     repeated = next(filter(None, follow), None)
     if repeated is None:
         return ()
-    confirming = _Confirming(runner, failure)
+    confirming = _Confirming(runner, failure, runner.seconds - began)
     placed = confirming.placed(repeated)
     shown = runner.follow(placed.trace.schedule, failure, recorded=True)
     if shown is None:
@@ -65,16 +70,21 @@ def confirm(runner: Runner, failing: Trace, first: Trace | None) -> tuple[Findin
 class _Confirming:
     """The runs that are made to understand one failure, and the other failures that they met."""
 
-    def __init__(self, runner: Runner, failure: Failure) -> None:
+    def __init__(self, runner: Runner, failure: Failure, took: float) -> None:
         self._runner = runner
         self._failure = failure
+        self._took = took
+        """So long it took to see it a second time."""
         self._others: dict[tuple[str, str, str], tuple[Failure, Trace, int]] = {}
 
     def placed(self, trace: Trace) -> Placed:
         """Shrink a failing run, and move its preemptions to where they are shown best."""
         limits, began = self._runner.limits, self._runner.seconds
+        explaining = limits.seconds * EXPLAINING
         small = shrink(trace, self._fails, goes_on=self._until(began + limits.seconds * SHRINKING))
-        goes_on = self._until(self._runner.seconds + limits.seconds * EXPLAINING)
+        if self._took > explaining:  # such as one that hangs
+            return Placed(small, ())
+        goes_on = self._until(self._runner.seconds + explaining)
         placed = self._place(small, goes_on)
         if "no" in placed.trace.chances and has_gil() and not limits.gil:
             return self._as_the_interpreter_can(placed, goes_on) or placed
@@ -84,7 +94,7 @@ class _Confirming:
         return lambda: self._runner.seconds < seconds
 
     def _place(self, trace: Trace, goes_on: Callable[[], bool]) -> Placed:
-        if not trace.schedule and len(trace.tasks) > 1:
+        if not trace.schedule and len(trace.tasks) > 1 and self._failure.exception is not None:
             self._make_last_steps_choices()
         if not trace.path or not trace.schedule:
             trace = self._runner.follow(trace.schedule, self._failure, traces=True) or trace
@@ -94,7 +104,7 @@ class _Confirming:
         """One task after another fails, and may have ended the run before anybody else has touched what it touches."""
         recorded = self._runner.follow((), self._failure, recorded=True)
         last = [event for event in recorded.events if event.task == self._failure.task] if recorded else []
-        self._runner.instrument.watch({event.place for event in last[-LAST_STEPS:] if event.place})
+        self._runner.watch_late({event.place for event in last[-LAST_STEPS:] if event.place})
 
     def _as_the_interpreter_can(self, placed: Placed, goes_on: Callable[[], bool]) -> Placed | None:
         """The same failure with as few preemptions, but where this interpreter, with its GIL, can switch."""
@@ -129,8 +139,10 @@ class _Confirming:
         found: list[Finding] = []
         signatures = {failure.signature for failure in told.failures}
         others = [other for signature, other in self._others.items() if signature not in signatures]
+        goes_on = self._until(self._runner.seconds + self._runner.limits.seconds * EXPLAINING)
         for failure, trace, number in others[:MOST_FURTHER]:
-            shown = self._runner.follow(trace.schedule, failure, recorded=True)
+            small = reduced(trace, partial(self._runner.fails, failure=failure), MOST_FOR_FURTHER, goes_on)
+            shown = self._runner.follow(small.schedule, failure, recorded=True)
             if shown is not None:
                 token = token_of(self._runner, shown.schedule)
                 found.append(finding_of(shown, token, number, failure=failure))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from pytest_racecheck.core.confirm import (
@@ -17,11 +18,12 @@ from pytest_racecheck.core.confirm import (
     python_version,
 )
 from pytest_racecheck.core.errors import TokenError
+from pytest_racecheck.core.figures import Drawn
 from pytest_racecheck.core.protocols import Instrument, Program, Strategy
 from pytest_racecheck.core.replay import Replay, first_difference
 from pytest_racecheck.core.runner import Control, Limits, Runner
 from pytest_racecheck.core.token import Token, decode
-from pytest_racecheck.core.values import Exploration, Finding, Outcome, Schedule, Trace
+from pytest_racecheck.core.values import Exploration, Figures, Finding, Outcome, Schedule, Trace
 from pytest_racecheck.core.verdict import with_verdict
 
 __all__ = ["Control", "Limits", "Progress", "explore", "replay"]
@@ -42,8 +44,8 @@ NO_CODE: Final = (
 )
 GONE: Final = "The schedule ran to its end and nothing failed: the bug that it showed is gone."
 
-Progress = Callable[[int, float], None]
-"""Called after each run with the number of runs and the seconds so far."""
+Progress = Callable[[int, float, Callable[[], Figures]], None]
+"""Called after each run with the number of runs and the seconds so far, and what tells more, should that be wanted."""
 
 
 def explore(
@@ -66,9 +68,12 @@ def explore(
         findings = _try_stored(runner, first)
         if findings:
             return _result(runner, strategy.name, findings, "finding")
-        findings, stopped_by = _search(runner, strategy, progress or _no_progress)
+        drawn = Drawn()
+        findings, stopped_by = _search(runner, strategy, progress or _no_progress, drawn)
         result = _result(runner, strategy.name, findings, stopped_by)
-        return with_verdict(result, runner, strategy) if result.outcome == "passed" else result
+        if result.outcome != "passed":
+            return result
+        return with_verdict(replace(result, figures=drawn.figures(strategy)), runner, strategy)
 
 
 def replay(
@@ -92,13 +97,15 @@ def replay(
         return _result(runner, "replay", (), "replay", GONE)
 
 
-def _search(runner: Runner, strategy: Strategy, progress: Progress) -> tuple[tuple[Finding, ...], str]:
+def _search(runner: Runner, strategy: Strategy, progress: Progress, drawn: Drawn) -> tuple[tuple[Finding, ...], str]:
     """Run until something fails twice or a limit is reached; the findings, and why the search ended."""
     first: Trace | None = None
     unconfirmed: list[tuple[Trace, int]] = []
+    figures = partial(drawn.figures, strategy)
     while not (stopped_by := _limit_reached(runner, strategy)):
         trace = runner.run(strategy)
         strategy.end_run(trace)
+        drawn.add(trace, strategy)
         first = first or trace
         if trace.failures:
             number = runner.runs
@@ -108,7 +115,7 @@ def _search(runner: Runner, strategy: Strategy, progress: Progress) -> tuple[tup
             unconfirmed.append((trace, number))
             if len(unconfirmed) == MOST_DOUBTFUL:
                 break
-        progress(runner.runs, runner.seconds)
+        progress(runner.runs, runner.seconds, figures)
     if unconfirmed:
         return (doubtful(runner, *unconfirmed[0]),), "finding"
     if first is not None:
@@ -199,10 +206,11 @@ def _result(
         uninstrumented=runner.instrument.uninstrumented(),
         error=error,
         remarks=(*runner.leaked, *remarks),
-        shared=runner.instrument.shared_sites(),
+        shared=runner.shared_sites(),
         interpreter=f"CPython {sys.version_info[0]}.{sys.version_info[1]}",
         gil=has_gil(),
         granularity="gil" if runner.limits.gil else "access",
+        learning=runner.learning,
     )
 
 
@@ -212,5 +220,5 @@ def _nothing_explored(runner: Runner) -> str:
     return "" if runner.instrument.instrumented() else NO_CODE
 
 
-def _no_progress(_runs: int, _seconds: float) -> None:
+def _no_progress(_runs: int, _seconds: float, _figures: Callable[[], Figures]) -> None:
     """Stands for a progress line that nobody wants."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -50,8 +51,8 @@ class Limits:
 class Runner:
     """One program under one instrument; a context manager that leaves nothing behind.
 
-    Its counts (runs, the most tasks, choices and steps of a run, different interleavings, sentences on what was not
-    controlled) are over all runs since it was entered.
+    Its counts (runs, the last one that taught what is shared, the most tasks, choices and steps of a run, different
+    interleavings, sentences on what was not controlled) are over all runs since it was entered.
     """
 
     def __init__(self, program: Program, instrument: Instrument, limits: Limits, seed: int, control: Control) -> None:
@@ -59,11 +60,12 @@ class Runner:
         self.seed = seed
         self.instrument = instrument
         self.began = time.perf_counter()
-        self.runs = self.tasks = self.choices = self.steps = self.forced = self.waits_ended = 0
+        self.runs = self.tasks = self.choices = self.steps = self.forced = self.waits_ended = self.learning = 0
         self.interleavings: set[int] = set()
         self.uncontrolled: dict[str, None] = {}
         self.leaked: dict[str, None] = {}
         self.unproven: dict[str, None] = {}
+        self._watched_late: set[str] = set()
         self._program = program
         self._control = control
         KNOWN.update({(kind.__module__, kind.__qualname__): kind for kind in control})
@@ -129,6 +131,15 @@ class Runner:
         self._count(trace)
         return trace
 
+    def watch_late(self, places: AbstractSet[str]) -> None:
+        """Make places choices that nobody has found to be shared, to see what would become of a run."""
+        self._watched_late |= places - set(self.instrument.shared_sites())
+        self.instrument.watch(places)
+
+    def shared_sites(self) -> tuple[str, ...]:
+        """The places that were found to be shared, sorted."""
+        return tuple(place for place in self.instrument.shared_sites() if place not in self._watched_late)
+
     def follow(
         self, schedule: Schedule, failure: Failure | None = None, *, recorded: bool = False, traces: bool = False
     ) -> Trace | None:
@@ -159,6 +170,8 @@ class Runner:
             if isinstance(failure.exception, self._control):
                 raise failure.exception
         self.runs += 1
+        if trace.learned:
+            self.learning = self.runs
         self.tasks = max(self.tasks, len(trace.tasks))
         self.choices = max(self.choices, trace.choices)
         self.steps = max(self.steps, trace.steps)

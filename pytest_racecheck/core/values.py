@@ -293,6 +293,27 @@ class Finding:
     """Whether CPython with its GIL can make all the preemptions of the run; ``None`` if it has none."""
 
 
+class Figures(NamedTuple):
+    """What a search that found nothing can say of what it has not seen; see `core.figures`."""
+
+    independent_runs: int = 0
+    """How many runs were drawn at random without regard to what others found: the next two are about such runs."""
+    share_seen: float = 0.0
+    """An estimate of how probable it is that one more of them shows an interleaving that was seen."""
+    failure_probability: float = 1.0
+    """The most that the probability of such a run to fail can be, with a confidence of 95 %."""
+    depth: int = 0
+    """Bugs that need so many ordering constraints were looked for by runs that hit each with a known probability."""
+    depth_probability: float = 0.0
+    """How probable it was at least that one of them would have been hit."""
+    classes_run: int = 0
+    """How many classes of equivalent interleavings were run one by one, by the strategy that runs each once."""
+    classes_estimated: float = 0.0
+    """An estimate of how many there are; 0 if there is none."""
+
+
+NO_FIGURES: Final = Figures()
+
 Outcome = Literal["failed", "passed", "verified", "error"]
 
 
@@ -333,3 +354,6 @@ class Exploration:
     """Whether that ran with a GIL."""
     granularity: str = "access"
     """Where tasks could be stopped: at every ``access`` to shared state, or only where the ``gil`` lets go."""
+    learning: int = 0
+    """How many runs it took to learn what is shared: the number of the last run that taught anything of that."""
+    figures: Figures = NO_FIGURES

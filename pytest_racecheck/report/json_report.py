@@ -29,6 +29,8 @@ def test_entry(nodeid: str, exploration: Exploration) -> dict[str, Any]:
         "choices": exploration.choices,
         "interleavings": exploration.interleavings,
         "classes": exploration.classes,
+        "learning": exploration.learning,
+        "figures": exploration.figures._asdict(),
         "unproven": list(exploration.unproven),
         "stopped_by": exploration.stopped_by,
         "interpreter": exploration.interpreter,

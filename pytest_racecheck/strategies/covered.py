@@ -30,7 +30,6 @@ class Covered:
     as many turns as it needs to finish, and at least every third.
     """
 
-    independent = False
     covers = True
 
     def __init__(self, search: Strategy, covering: Dpor | Exhaustive) -> None:
@@ -56,6 +55,15 @@ class Covered:
     def gave_up(self) -> str:
         """Why the classes can't all be run, as a sentence; "" if they can, given the time."""
         return self._covering.gave_up
+
+    def estimate(self) -> float:
+        """How many classes there may be."""
+        return self._covering.estimate()
+
+    @property
+    def independent(self) -> bool:
+        """Whether the current run is drawn at random, without regard to what others found."""
+        return self._playing is self._search and bool(getattr(self._search, "independent", False))
 
     @property
     def follows(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from report_traces import LOST_UPDATE, cause_in, exploration, failure, finding, trace
 
-from pytest_racecheck.core.values import Exploration
+from pytest_racecheck.core.values import Exploration, Figures
 from pytest_racecheck.report import json_report
 
 PAGE = Path(__file__).parents[2] / "docs" / "json-report.md"
@@ -35,6 +35,8 @@ def found() -> Exploration:
         remarks=("A remark.",),
         unproven=("not all of it is seen",),
         interpreter="CPython 3.13",
+        learning=3,
+        figures=Figures(5, 0.25, 0.6, 3, 0.125, 4, 90.0),
     )
 
 
@@ -78,6 +80,16 @@ def test_an_entry_says_all_there_is() -> None:
         "choices": 4,
         "interleavings": 5,
         "classes": 0,
+        "learning": 3,
+        "figures": {
+            "independent_runs": 5,
+            "share_seen": 0.25,
+            "failure_probability": 0.6,
+            "depth": 3,
+            "depth_probability": 0.125,
+            "classes_run": 4,
+            "classes_estimated": 90.0,
+        },
         "unproven": ["not all of it is seen"],
         "stopped_by": "finding",
         "interpreter": "CPython 3.13",
