@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
+from pytest_racecheck.core.carried import KNOWN
 from pytest_racecheck.core.clock import RealClock, VirtualClock
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.failures import failure_of
@@ -67,6 +68,7 @@ class Runner:
         self._watched_late: set[str] = set()
         self._program = program
         self._control = control
+        KNOWN.update({(kind.__module__, kind.__qualname__): kind for kind in control})
         self._controller = Controller(
             max_steps=limits.steps,
             early_timeouts=limits.early_timeouts,

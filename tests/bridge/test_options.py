@@ -41,6 +41,7 @@ def test_text_is_converted(name: str, text: str, expected: object) -> None:
         ("invariant", len, (len,)),
         ("invariant", [len, abs], (len, abs)),
         ("processes", 0, 0),
+        ("processes", 2, 2),
         ("races", "error", "error"),
     ],
 )
@@ -103,7 +104,6 @@ def test_a_wrong_value_is_told_whole(name: str, value: object, message: str) -> 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("processes", 2, "here: processes=2 does not work yet; this release controls threads: write threads=N."),
         (
             "races",
             "warn",
