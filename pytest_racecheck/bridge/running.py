@@ -138,9 +138,15 @@ def _detector(item: pytest.Function, check: Check) -> Any:
 
 
 def _instrument(item: pytest.Function, check: Check) -> Any:
+    from pytest_racecheck.bridge import asserts, child_coverage, child_output
+    from pytest_racecheck.instrument import birth, hearing, warm
     from pytest_racecheck.instrument.install import Rewriting
     from pytest_racecheck.instrument.scope import Scope
 
+    warm.AT_BEGIN[asserts.WHERE] = asserts.rewritten_files
+    warm.AT_BEGIN[child_coverage.WHERE] = child_coverage.configuration
+    birth.AT_BIRTH[:] = [child_output.prepare, child_coverage.prepare]
+    hearing.MORE.update(child_output.LISTENERS | child_coverage.LISTENERS)
     return Rewriting(Scope(root=item.config.rootpath, sources=check.settings.source, test_file=item.path))
 
 

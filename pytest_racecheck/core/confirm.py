@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import sysconfig
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from pytest_racecheck.core.enumeration import Enumeration, by_preemptions
@@ -13,7 +14,7 @@ from pytest_racecheck.core.placing import Difference, Placed, place
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.replay import first_difference
 from pytest_racecheck.core.runner import Runner
-from pytest_racecheck.core.shrink import shrink, size_of
+from pytest_racecheck.core.shrink import reduced, shrink, size_of
 from pytest_racecheck.core.steps import Step
 from pytest_racecheck.core.token import Token, encode
 from pytest_racecheck.core.values import Cause, Chance, Event, Failure, Finding, Race, Schedule, Trace
@@ -30,14 +31,26 @@ ATTEMPTS: Final = 3
 PREEMPTED: Final = "preempted"
 """The note of the event that says where a task was stopped: all that is told of an operation that it never did."""
 
-MOST_WITH_GIL: Final = 20
+MOST_WITH_GIL: Final = 12
 """So many runs may each of two searches take to find a failure at places where the interpreter itself can switch."""
+
+CUT_OFF: Final = ("step-limit", "livelock", "hang")
+"""Kinds of failures of runs that were ended because they went on and on."""
+
+LONGER: Final = 10
+"""So many times as long as the failing run may those be that are made to understand it."""
+
+SHORTEST: Final = 2000
+"""But so many steps long they may be in any case."""
 
 LAST_STEPS: Final = 40
 """So many of the last operations of a task that failed by itself may be where another one should have moved."""
 
 MOST_FURTHER: Final = 5
 """So many other failures that were met on the way are reported."""
+
+MOST_FOR_FURTHER: Final = 20
+"""So many runs may it take to make the schedule of each of them smaller."""
 
 
 def confirm(runner: Runner, failing: Trace, first: Trace | None, number: int) -> tuple[Finding, ...]:
@@ -48,11 +61,12 @@ def confirm(runner: Runner, failing: Trace, first: Trace | None, number: int) ->
     ``first`` is the very first run of all: if its schedule passed then and fails now, state leaks from run to run.
     """
     failure = failing.failures[0]
+    began = runner.seconds
     follow = (runner.follow(failing.schedule, failure, traces=True) for _ in range(ATTEMPTS))
     repeated = next(filter(None, follow), None)
     if repeated is None:
         return ()
-    confirming = _Confirming(runner, failure)
+    confirming = _Confirming(runner, failure, runner.seconds - began)
     placed = confirming.placed(repeated)
     shown = runner.follow(placed.trace.schedule, failure, recorded=True)
     if shown is None:
@@ -68,16 +82,30 @@ def confirm(runner: Runner, failing: Trace, first: Trace | None, number: int) ->
 class _Confirming:
     """The runs that are made to understand one failure, and the other failures that they met."""
 
-    def __init__(self, runner: Runner, failure: Failure) -> None:
+    def __init__(self, runner: Runner, failure: Failure, took: float) -> None:
         self._runner = runner
         self._failure = failure
+        self._took = took
+        """So long it took to see it a second time."""
         self._others: dict[tuple[str, str, str], tuple[Failure, Trace, int]] = {}
 
     def placed(self, trace: Trace) -> Placed:
-        """Shrink a failing run, and move its preemptions to where they are shown best."""
+        """Shrink a failing run, and move its preemptions to where they are shown best.
+
+        Runs that are much longer than the failing one are cut off: the tasks spin, and wait for who is held back.
+        """
+        if self._failure.kind in CUT_OFF:
+            return self._placed(trace)
+        with self._runner.at_most(max(LONGER * trace.steps, SHORTEST)):
+            return self._placed(trace)
+
+    def _placed(self, trace: Trace) -> Placed:
         limits, began = self._runner.limits, self._runner.seconds
+        explaining = limits.seconds * EXPLAINING
         small = shrink(trace, self._fails, goes_on=self._until(began + limits.seconds * SHRINKING))
-        goes_on = self._until(self._runner.seconds + limits.seconds * EXPLAINING)
+        if self._took > explaining:  # such as one that hangs
+            return Placed(small, ())
+        goes_on = self._until(self._runner.seconds + explaining)
         placed = self._place(small, goes_on)
         if "no" in placed.trace.chances and has_gil() and not limits.gil:
             return self._as_the_interpreter_can(placed, goes_on) or placed
@@ -87,7 +115,7 @@ class _Confirming:
         return lambda: self._runner.seconds < seconds
 
     def _place(self, trace: Trace, goes_on: Callable[[], bool]) -> Placed:
-        if not trace.schedule and len(trace.tasks) > 1:
+        if not trace.schedule and len(trace.tasks) > 1 and self._failure.exception is not None:
             self._make_last_steps_choices()
         if not trace.path or not trace.schedule:
             trace = self._runner.follow(trace.schedule, self._failure, traces=True) or trace
@@ -97,7 +125,7 @@ class _Confirming:
         """One task after another fails, and may have ended the run before anybody else has touched what it touches."""
         recorded = self._runner.follow((), self._failure, recorded=True)
         last = [event for event in recorded.events if event.task == self._failure.task] if recorded else []
-        self._runner.instrument.watch({event.place for event in last[-LAST_STEPS:] if event.place})
+        self._runner.watch_late({event.place for event in last[-LAST_STEPS:] if event.place})
 
     def _as_the_interpreter_can(self, placed: Placed, goes_on: Callable[[], bool]) -> Placed | None:
         """The same failure with as few preemptions, but where this interpreter, with its GIL, can switch."""
@@ -116,7 +144,7 @@ class _Confirming:
         trace = self._runner.run(strategy)
         strategy.end_run(trace)
         for failure in trace.failures:
-            if failure.signature != self._failure.signature and not trace.uncontrolled:
+            if failure.signature != self._failure.signature and failure.kind not in CUT_OFF and not trace.uncontrolled:
                 self._others.setdefault(failure.signature, (failure, trace, self._runner.runs))
         return trace
 
@@ -132,8 +160,10 @@ class _Confirming:
         found: list[Finding] = []
         signatures = {failure.signature for failure in told.failures}
         others = [other for signature, other in self._others.items() if signature not in signatures]
+        goes_on = self._until(self._runner.seconds + self._runner.limits.seconds * EXPLAINING)
         for failure, trace, number in others[:MOST_FURTHER]:
-            shown = self._runner.follow(trace.schedule, failure, recorded=True)
+            small = reduced(trace, partial(self._runner.fails, failure=failure), MOST_FOR_FURTHER, goes_on)
+            shown = self._runner.follow(small.schedule, failure, recorded=True)
             if shown is not None:
                 token = token_of(self._runner, shown.schedule)
                 found.append(finding_of(shown, token, number, failure=failure))

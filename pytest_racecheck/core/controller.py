@@ -6,10 +6,12 @@ import _thread
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
+from pytest_racecheck.core.abroad import Abroad, InProcess
 from pytest_racecheck.core.baton import make_baton
 from pytest_racecheck.core.errors import RacecheckError, RacecheckInternalError, Unwind
 from pytest_racecheck.core.failures import deadlock, failure_of, left_behind, waiting_for
-from pytest_racecheck.core.outside import Outside, age, deadline_of
+from pytest_racecheck.core.interrupt import calm
+from pytest_racecheck.core.outside import age, deadline_of
 from pytest_racecheck.core.passed import MAYBE, SURE
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.run_state import Recorder, Unhooked
@@ -59,7 +61,12 @@ def active_controller() -> Controller | None:
     return None
 
 
-class Controller(Outside):
+def activate(controller: Controller) -> None:
+    """From now on this is the controller that an active task belongs to; in a process that is not forked by its own."""
+    _active.append(controller)
+
+
+class Controller(Abroad):
     """Runs bodies as tasks, one operation at a time.
 
     The hooks of an instrument read ``ident`` (the OS thread that may move, 0 if none is controlled now),
@@ -71,6 +78,10 @@ class Controller(Outside):
     ``_mutex`` is held where somebody else may do it as well: the watchdog, and a task that comes back.
     """
 
+    def itself(self) -> Controller:
+        """Say who this is, for those parts of it that don't know."""
+        return self
+
     # -- a run, seen from outside ------------------------------------------------------------------------------
 
     def run(
@@ -79,15 +90,16 @@ class Controller(Outside):
         """Execute the bodies under the strategy until every task has ended or something failed.
 
         A single body runs in the calling thread as task ``"0"``; several run as tasks ``"0"``, ``"1"``, ... in threads
-        of their own.
+        of their own, those that are `InProcess` in processes.
 
         Raises: KeyboardInterrupt, after every task was unwound.
         """
         self._reset(strategy)
+        self.clock.reset()
         self.recorder = recorder
         try:
             _active.append(self)
-            if len(bodies) == 1:
+            if len(bodies) == 1 and not isinstance(bodies[0], InProcess):
                 self._run_here(bodies[0])
             else:
                 self._run_side_by_side(bodies)
@@ -100,6 +112,7 @@ class Controller(Outside):
 
     def close(self) -> None:
         """End the kept threads and give back what the platform lent."""
+        self.close_abroad()
         self.lost_threads.extend(worker.thread.name for worker in self._pool.stop())
         if not self.lost_threads:
             for baton in (self._main, self.ended, *self._spare_batons, *self._retired_batons):
@@ -158,6 +171,19 @@ class Controller(Outside):
             return not task.timed_out
         return True
 
+    def changed(self, target: int) -> None:
+        """Something happens to what other tasks may wait for with `reach_change`."""
+        self.versions[target] = self.versions.get(target, 0) + 1
+
+    def reach_change(self, operation: Operation, deadline: float | None, explain: Callable[[], str]) -> bool:
+        """Announce that the running task waits until something has happened to a target; see `reach` and `changed`.
+
+        For what can only be tried: who has failed tries again when something may be different.
+        """
+        target = operation.target
+        seen = (self.versions.get(target, 0), self.ends)
+        return self.reach(operation, lambda: (self.versions.get(target, 0), self.ends) == seen, deadline, explain, list)
+
     def _write_journal(self, task: Task) -> None:
         if self.journal is not None:
             enabled = tuple([each.id for each in self.alive if each is task or not each.blocked or not each.blocked()])
@@ -202,6 +228,7 @@ class Controller(Outside):
     def admit(self, task: Task) -> None:
         """Make a task one that can be chosen; its thread waits in `take_part`."""
         task.born = len(self.path)
+        self.tasks_to_come.pop(task.id, None)
         self.tasks[task.id] = task
         self.alive.append(task)
         self.concurrent = True
@@ -283,6 +310,8 @@ class Controller(Outside):
         self._main.wait()
 
     def _assign(self, task_id: TaskId, body: Callable[[], object]) -> Task:
+        if isinstance(body, InProcess):
+            return self.launched(task_id, body)
         worker = self._pool.lend()
         task = Task(task_id, len(self.tasks), worker.baton, worker.ident)
         task.worker = worker
@@ -320,9 +349,9 @@ class Controller(Outside):
             result = body()
             self.pushable = False
             if self.recorder is not None:
-                self.results[task.id] = result
+                self.returned[task.id] = result
         except Unwind:
-            pass
+            calm(task.ident)
         except BaseException as exception:
             self.pushable = False
             task.leaving = True
@@ -419,7 +448,7 @@ class Controller(Outside):
 
     def _decide(self, task: Task | None, place: str, enabled: list[Task], default: Task | None = None) -> Task:
         default = default or (task if task is not None and task in enabled else enabled[0])
-        if self.gil and default is task and self.passed is not None and not self.passed[SURE]:
+        if self.gil and default is task and self.passed is not None and not self.passed[SURE] and not self.processes:
             if self.passed[MAYBE]:
                 self.not_proven(CANT_TELL)
             if self.touched is None:
@@ -465,7 +494,8 @@ class Controller(Outside):
         occurrence = 1 if task is None else task.occurrence
         self.schedule.append(Switch("" if task is None else task.id, place, occurrence, chosen.id, preempts))
         if preempts and self.passed is not None:
-            self.chances.append(self.passed.chance())
+            # Processes have a GIL each.
+            self.chances.append("yes" if self.processes else self.passed.chance())
 
     def _record_preemption(self, task: Task) -> None:
         if self.recorder is not None:
@@ -569,12 +599,14 @@ class Controller(Outside):
         heard = self.interrupts
         while True:
             try:
+                calm(_thread.get_ident())
                 self._unwind_the_rest(lambda: UNWIND_SECONDS if self.interrupts == heard else IMPATIENT_SECONDS)
                 break
             except KeyboardInterrupt:  # of a handler that the test has set
                 self.interrupts += 1
             except Unwind:
                 pass
+        self.bury()
         self._forget_signals()
         if self in _active:
             _active.remove(self)

@@ -35,8 +35,8 @@ REPETITIONS: Final = 3
 """So often is one schedule of a passing test run, to see whether it repeats."""
 
 NO_SECOND_TASK: Final = (
-    "nothing was explored: the test ran as a single task and started no thread. Use threads=2 or more, or start "
-    "threads in the test."
+    "nothing was explored: the test ran as a single task and started no thread and no process. Use threads=2 or "
+    "processes=2 or more, or start threads or processes in the test."
 )
 NO_CODE: Final = (
     "nothing was explored: none of the code that ran in the tasks is in scope. Name the packages or modules to check "
@@ -217,7 +217,7 @@ def _result(
         uninstrumented=runner.instrument.uninstrumented(),
         error=error,
         remarks=(*runner.leaked, *remarks),
-        shared=runner.instrument.shared_sites(),
+        shared=runner.shared_sites(),
         interpreter=f"CPython {sys.version_info[0]}.{sys.version_info[1]}",
         gil=has_gil(),
         granularity="gil" if runner.limits.gil else "access",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import traceback
 from collections.abc import Iterator, Sequence
 from types import CodeType, TracebackType
@@ -157,6 +158,54 @@ def blocked_outside(away: Sequence[Task], seconds: float, places: Sequence[str],
         task=away[0].id if away else None,
         locations=tuple(place.partition(" in ")[0] for place in places),
     )
+
+
+def crash(task: Task, code: int | None, *, own_doing: bool) -> Failure:
+    """Make the failure of a process that came to an end without a word; ``code`` as ``Process.exitcode`` says it.
+
+    ``own_doing`` says that it sent the signal itself.
+    """
+    site = task.operation.site
+    lines = [f"the process of task {task.id} {_ended_how(code)}"]
+    if site.filename:
+        lines.append(f"  it was last seen at {place_of(site)}")
+    if own_doing:
+        lines.append("  it has sent that to itself")
+    elif code == -signal.SIGKILL:
+        lines.append("  nobody in the test has sent that: it is what happens when memory runs out")
+    return Failure(
+        kind="crash",
+        message="\n".join(lines),
+        task=task.id,
+        place=f"{code} {site.key}",
+        locations=(f"{site.filename}:{site.line}",) if site.filename else (),
+    )
+
+
+def strayed(task: Task) -> Failure:
+    """Make the failure of a process that would have gone on to run the rest of the test session once more."""
+    return Failure(
+        kind="exit",
+        message=f"task {task.id}, a process that was forked, came out of the function that forked it\n"
+        "  it would run the rest of the test, and of the session, a second time: end it with os._exit()",
+        task=task.id,
+    )
+
+
+def _ended_how(code: int | None) -> str:
+    if code is None:
+        return "has ended, nobody knows how"
+    if code >= 0:
+        return f"has ended with exit code {code}, from within C code"
+    return f"was killed by signal {-code} ({name_of_signal(-code)})"
+
+
+def name_of_signal(number: int) -> str:
+    """What a signal is called."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def place_of(site: Site) -> str:

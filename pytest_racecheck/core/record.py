@@ -24,3 +24,5 @@ class RunRecord:
     """For each task, before which step it was started."""
     started: tuple[str, ...]
     """For each task, ``file:line`` where it was started; "" for the bodies of the test."""
+    processes: bool = False
+    """Whether tasks of other processes took part."""

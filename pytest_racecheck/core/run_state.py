@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import _thread
 from collections.abc import Callable, Sequence
-from typing import Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from pytest_racecheck.core.baton import Baton, make_baton
+from pytest_racecheck.core.carried import site_of
 from pytest_racecheck.core.clock import VirtualClock
+from pytest_racecheck.core.dump import Dump
+from pytest_racecheck.core.known_sites import KnownSites
 from pytest_racecheck.core.livelock import LastOperations
 from pytest_racecheck.core.observation import Left, Seen
+from pytest_racecheck.core.other_process import OtherProcess
 from pytest_racecheck.core.passed import Passed
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.record import RunRecord
+from pytest_racecheck.core.shared_things import SharedThings
 from pytest_racecheck.core.task import Task
 from pytest_racecheck.core.values import (
     Chance,
@@ -29,9 +34,30 @@ from pytest_racecheck.core.values import (
 )
 from pytest_racecheck.core.workers import WorkerPool
 
+_T = TypeVar("_T")
+
 
 def _nothing(_body: object = None) -> None:
     """Stands for a hook that nobody has set."""
+
+
+class Explained(NamedTuple):
+    """What is known of what a task of another process waits for."""
+
+    text: str | None = None
+    """``None`` if only its own process can tell."""
+    further: str = ""
+    """What is to be said after that."""
+    whom: Sequence[Task] | None = None
+
+
+def _unexplained(_task: Task) -> Explained:
+    """Stands for an explanation that nobody has."""
+    return Explained()
+
+
+def _no_site(_key: str, _identity: int) -> None:
+    """Stands for a look-up that nobody does."""
 
 
 def _never(_operation: Operation) -> bool:
@@ -96,6 +122,20 @@ class RunState:
         """Whether a task can be stopped only where this interpreter, with its GIL, can stop it."""
         self.held_outside: Callable[[Operation], bool] = _never
         """Whether what an operation waits for is held by somebody, and by no task."""
+        self.listeners: dict[str, Callable[..., None]] = {}
+        """Who wants to hear of what happens in other processes, by the word for it."""
+        self.shared_things = SharedThings()
+        """Their numbers hold from the set-up of a run to the end of its tear-down: who makes a thing names it."""
+        self._dump: Dump | None = None
+        self._adopted_before: bool | None = None
+        """Whether this process has adopted orphans before it began to; ``None`` as long as it has not."""
+        self.known_sites = KnownSites()
+        self.site_of = site_of
+        """Finds, or makes, the site that another process speaks of."""
+        self.inherited_site: Callable[[str, int], Site | None] = _no_site
+        """Finds the site of this key and identity: one that forked processes have as well."""
+        self.explain_shared: Callable[[Task], Explained] = _unexplained
+        """Says what is known here of what a task of another process waits for."""
         self.own_idents = {_thread.get_ident()}
         """Threads of ours that are no tasks."""
         self._pool = WorkerPool()
@@ -118,6 +158,10 @@ class RunState:
         controller.wakeups = 0
         controller.passed = None
         controller.gil = False
+        controller.listeners = {}
+        controller.shared_things = SharedThings()
+        controller.known_sites = KnownSites()
+        controller._dump = None
         controller._reset(None)
         return controller
 
@@ -129,6 +173,7 @@ class RunState:
         self.tasks: dict[TaskId, Task] = {}
         self.alive: list[Task] = []
         self.away: dict[int, Task] = {}
+        self._reset_abroad()
         self.failures: list[Failure] = []
         self.uncontrolled: list[str] = []
         self.leaked: list[str] = []
@@ -171,7 +216,20 @@ class RunState:
         self.host: Task | None = None
         """The task that is the thread which explores, in runs of a single body."""
         self._roots: list[Task] = []
-        self.clock.reset()
+
+    def _reset_abroad(self) -> None:
+        self.tasks_to_come: dict[TaskId, Task] = {}
+        """Those that are being started in other processes."""
+        self.processes: list[OtherProcess] = []
+        """The other processes that have been started."""
+        self.bad_ends: dict[TaskId, Failure] = {}
+        self.ends_seen: set[TaskId] = set()
+        self.versions: dict[int, int] = {}
+        """How often something has happened to targets that tasks may wait for."""
+        self.ends = 0
+        """How many processes have ended: what they had locked is free."""
+        self.results: dict[TaskId, tuple[bool, Any]] = {}
+        """What processes have come to that `racecheck.run` has started."""
 
     def _begin_record(self) -> None:
         self.operations: list[Operation] = []
@@ -181,7 +239,7 @@ class RunState:
         which target."""
         self.joins: list[tuple[int, tuple[TaskId, ...]]] = []
         """After which operations it was known that which tasks had ended."""
-        self.results: dict[TaskId, object] = {}
+        self.returned: dict[TaskId, object] = {}
         """What bodies have returned, in runs that are recorded."""
 
     def current(self) -> Task | None:
@@ -205,6 +263,24 @@ class RunState:
                 self.beside.append((len(self.operations), self.running.index, kind, target))
             if self.touched is not None:
                 self.touched.append(Touch(kind, target, inner=inner))
+
+    def tell_holder(self, target: int, task: Task | None, site: Site | None) -> None:
+        """A lock that processes share is held by a task from now on, or by none: the explorer has to know."""
+
+    def tell_made(self, target: int, place: str) -> None:
+        """A semaphore that processes may share was made there."""
+
+    def tell_left(self, kind: str, name: str) -> None:
+        """A task has made something that outlives it; see `instrument.leftovers`."""
+
+    def tell_unheard(self, target: int, task: Task, site: Site) -> None:
+        """Somebody was notified who waits with the semaphore of this target, and nobody did."""
+
+    def note_result(self, result: _T) -> _T:
+        """Note what the body of the running task returns, in runs that are recorded."""
+        if self.recorder is not None and self.running is not None:
+            self.returned[self.running.id] = result
+        return result
 
     def not_proven(self, sentence: str) -> None:
         """Say what was done in steps whose order is not known."""
@@ -239,6 +315,7 @@ class RunState:
             joins=self.joins,
             born=tuple([task.born for task in tasks]),
             started=tuple([task.spawned_at for task in tasks]),
+            processes=any(task.remote is not None for task in tasks),
         )
 
     def _enabled(self) -> list[Task]:

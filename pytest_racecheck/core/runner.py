@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
+from pytest_racecheck.core.carried import KNOWN
 from pytest_racecheck.core.clock import RealClock, VirtualClock
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.failures import failure_of
@@ -77,8 +79,10 @@ class Runner:
         self.leaked: dict[str, None] = {}
         self.unproven: dict[str, None] = {}
         self._detector = detector
+        self._watched_late: set[str] = set()
         self._program = program
         self._control = control
+        KNOWN.update({(kind.__module__, kind.__qualname__): kind for kind in control})
         self._controller = Controller(
             max_steps=limits.steps,
             early_timeouts=limits.early_timeouts,
@@ -120,6 +124,15 @@ class Runner:
             yield
         finally:
             self._controller.gil = before
+
+    @contextmanager
+    def at_most(self, steps: int) -> Iterator[None]:
+        """For the length of the block a run that takes more steps is cut off."""
+        before, self._controller.max_steps = self._controller.max_steps, min(steps, self._controller.max_steps)
+        try:
+            yield
+        finally:
+            self._controller.max_steps = before
 
     @property
     def seconds(self) -> float:
@@ -191,7 +204,7 @@ class Runner:
             trace = self._controller.run(bodies, strategy, recorder() if recorder else None)
             if not trace.failures and look is not None:
                 look(bodies)
-            self._controller.results.clear()
+            self._controller.returned.clear()
             if not trace.failures:
                 trace = self._checked(trace)
             if unseen := self.instrument.unseen():
@@ -205,6 +218,15 @@ class Runner:
             trace = replace(trace, learned=True)
         self._count(trace)
         return trace
+
+    def watch_late(self, places: AbstractSet[str]) -> None:
+        """Make places choices that nobody has found to be shared, to see what would become of a run."""
+        self._watched_late |= places - set(self.instrument.shared_sites())
+        self.instrument.watch(places)
+
+    def shared_sites(self) -> tuple[str, ...]:
+        """The places that were found to be shared, sorted."""
+        return tuple(place for place in self.instrument.shared_sites() if place not in self._watched_late)
 
     def follow(
         self, schedule: Schedule, failure: Failure | None = None, *, recorded: bool = False, traces: bool = False

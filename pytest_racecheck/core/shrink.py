@@ -43,6 +43,13 @@ def shrink(trace: Trace, fails: Fails, most_runs: int = MOST_RUNS, goes_on: Call
     return shrinking.best
 
 
+def reduced(trace: Trace, fails: Fails, most_runs: int, goes_on: Callable[[], bool] = lambda: True) -> Trace:
+    """Make a failing schedule smaller, in so many runs, without looking for others."""
+    shrinking = _Shrinking(trace, fails, most_runs, goes_on)
+    shrinking.reduce()
+    return shrinking.best
+
+
 def _searches(shrinking: _Shrinking, most_runs: int) -> Iterator[tuple[Strategy, int]]:
     """What may find a smaller schedule than the best one, which changes meanwhile."""
     if shrinking.best.preemptions and len(shrinking.best.schedule) > 1:
@@ -168,7 +175,7 @@ class _Shrinking:
 
     def _attempt(self, replay: Replay) -> bool:
         tried = (replay.schedule, replay.avoided)
-        if self._left == 0 or tried in self._tried:
+        if tried in self._tried or not self._may_run():
             return False
         self._tried.add(tried)
         self._left -= 1

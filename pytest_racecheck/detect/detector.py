@@ -68,7 +68,7 @@ class RaceDetector:
 
     def examined(self, runner: Runner, trace: Trace) -> Trace:
         """See `Detector`."""
-        if trace.failures or trace.uncontrolled or not self._is_worth_a_look(runner, trace):
+        if trace.failures or trace.uncontrolled or runner.record.processes or not self._is_worth_a_look(runner, trace):
             return trace
         record = runner.record
         foreseen = self._foreseen(record) if self._looked <= LOOKS or self._looked % LOOKS == 0 else []
@@ -185,7 +185,7 @@ class RaceDetector:
         known = self._of(failure)
         if known:
             return (self._as_shown(runner, trace, known[0]),)
-        if failure.kind not in EXPLAINED or trace.uncontrolled:
+        if failure.kind not in EXPLAINED or trace.uncontrolled or runner.record.processes:
             return ()
         if failure.kind == "deadlock":
             stopped = runner.run(Steered(order_of(runner.record)))

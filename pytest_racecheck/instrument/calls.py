@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import weakref
 from _thread import get_ident
@@ -24,9 +23,14 @@ from pytest_racecheck.core.values import WHOLE, Site
 from pytest_racecheck.instrument import (
     attributes,
     containers,
+    databases,
     descriptors,
+    file_locks,
     files,
+    mapped,
+    processes,
     reflection,
+    semaphores,
     synchronisation,
     threads,
     times,
@@ -59,11 +63,18 @@ from pytest_racecheck.instrument.recording import text_of
 from pytest_racecheck.instrument.state import STATE
 
 _SYNCHRONISING: Final = {
-    id(kind): handlers for kind, handlers in (synchronisation.methods() | descriptors.methods()).items()
+    id(kind): handlers
+    for table in (synchronisation, semaphores, descriptors, files, databases)
+    for kind, handlers in table.methods().items()
 }
 """By identity of the type: what a metaclass says of equality is the user's code."""
 _TIMED: Final = times.functions() | descriptors.functions()
-_THREAD_FUNCTIONS: Final = {threads.START_NEW: threads.start_new, os._exit: threads.exit_process}
+_SPECIAL: Final = {
+    threads.START_NEW: threads.start_new,
+    **processes.functions(),
+    **files.functions(),
+    **file_locks.functions(),
+}
 _METHOD_OF_CLASS: Final = type(re.compile("").match)
 """The type of bound C methods that are told their defining class."""
 _CACHED: Final = type(lru_cache(bool))
@@ -146,7 +157,7 @@ def _on_files(controller: Controller, site: Site, function: Any) -> None:
     """A function out of scope is going to be called: it may be one that reads or changes the file system."""
     kind = files.EFFECTS.get(function)
     if kind is not None and controller.concurrent and not site.hidden:
-        target = id(files.FILES)
+        target = files.target_of_files(controller)
         access(controller, kind, site, target, WHOLE)
         if controller.recorder is not None:
             controller.recorder.files(site, kind, target, f"{function.__qualname__}()")  # type: ignore[attr-defined]
@@ -293,7 +304,7 @@ _CALLS: Final[dict[int, Any]] = {
 def _builtin_synchronising(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> Any:
     owner = function.__self__
     if owner is None or type(owner) is ModuleType:
-        special = _TIMED.get(function) or _THREAD_FUNCTIONS.get(function)
+        special = _TIMED.get(function) or _SPECIAL.get(function)
         return function if special is None else special(controller, site, function, None, arguments)
     if times.is_date_class(owner):
         return times.of_class(controller, function, owner)
@@ -317,7 +328,7 @@ _SYNCHRONISING_CALLS: Final[dict[int, Any]] = {
 
 
 def _builtin_function(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> Any:
-    special = _TIMED.get(function) or _THREAD_FUNCTIONS.get(function)
+    special = _TIMED.get(function) or _SPECIAL.get(function)
     if special is not None:
         return special(controller, site, function, None, arguments)
     handler = reflection.FUNCTIONS.get(function)
@@ -327,7 +338,7 @@ def _builtin_function(controller: Controller, site: Site, function: Any, argumen
     kind = FUNCTIONS.get(function, "call")
     _on_files(controller, site, function)
     if kind is None:
-        if function is open or function is print:
+        if function is print:
             unproven.writes_out(controller, site, function.__name__)
         return function
     unproven.calls_back(controller, site, arguments)
@@ -393,7 +404,7 @@ def _apply(
     controller: Controller, site: Site, effect: Effect, owner: Any, name: str, arguments: tuple[Any, ...]
 ) -> None:
     memory = shared_memory(owner)
-    target = STATE.sharing.unalias(id(memory))
+    target = mapped.whole(owner, memory)
     parts = effect.parts(owner, arguments) if memory is owner else (WHOLE,)
     also = tuple((target, part) for part in parts[1:])
     access(controller, effect.kind, site, target, parts[0], also)
@@ -433,7 +444,9 @@ def _opaque(controller: Controller, site: Site, objects: tuple[Any, ...]) -> Non
         kind = type(obj)
         if kind is BuiltinFunctionType or kind is MethodType:
             obj = obj.__self__  # noqa: PLW2901  (who is handed a bound method may call it)
-        if id(type(obj)) not in IMMUTABLE and id(type(obj)) not in _SYNCHRONISING:
+        if id(type(obj)) in files.STREAM_TYPES:
+            files.used(controller, site, obj)
+        elif id(type(obj)) not in IMMUTABLE and id(type(obj)) not in _SYNCHRONISING:
             attributes.opaque(controller, site, obj)
 
 
@@ -446,8 +459,10 @@ def enter(site: Site, manager: Any) -> None:
     if get_ident() != controller.ident and not admitted(controller):
         return
     kind = type(manager)
-    if id(kind) in _SYNCHRONISING:
-        synchronisation.take(controller, site, manager)
+    handlers = _SYNCHRONISING.get(id(kind))
+    if handlers is not None:
+        if "__enter__" in handlers:
+            handlers["__enter__"](controller, site, None, manager, ())
         return
     for name in ("__enter__", "__exit__"):
         _, method = STATE.discoverer.implicit(kind, name)
@@ -461,5 +476,6 @@ def leave(site: Site, exit_method: Any) -> None:
     if get_ident() != controller.ident and not admitted(controller):
         return
     owner = getattr(exit_method, "__self__", None) if type(exit_method) is BuiltinFunctionType else None
-    if id(type(owner)) in _SYNCHRONISING:
-        synchronisation.give_back(controller, site, owner)
+    handlers = _SYNCHRONISING.get(id(type(owner)))
+    if handlers is not None and "__exit__" in handlers:
+        handlers["__exit__"](controller, site, exit_method, owner, ())

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import io
 import sys
 import threading
 import weakref
 from _thread import get_ident
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, Final
 
 from pytest_racecheck.core.controller import Controller
+from pytest_racecheck.core.interrupt import ACTING
 from pytest_racecheck.core.ours import is_ours
 from pytest_racecheck.core.values import Site
-from pytest_racecheck.instrument import futures, stand_ins, threads, unmarked, unproven
+from pytest_racecheck.instrument import library, stand_ins, synchronized, unmarked
 from pytest_racecheck.instrument.attributes import ATTRIBUTES
 from pytest_racecheck.instrument.classify import CACHES, module_of
+from pytest_racecheck.instrument.elsewhere import Elsewhere
 from pytest_racecheck.instrument.prepared import Entry, Known, Prepared, prepared_for
-from pytest_racecheck.instrument.primitives import PRIMITIVES
 from pytest_racecheck.instrument.rewrite import Hooks, Plan, rewrite
 from pytest_racecheck.instrument.scope import SYNCHRONISING_MODULES, Scope
 from pytest_racecheck.instrument.state import STATE
@@ -46,8 +46,9 @@ _STATEFUL: Final = (io.BytesIO, io.StringIO, weakref.WeakValueDictionary, weakre
 
 
 _VALUES: Final = frozenset(
-    {"builtins", "datetime", "decimal", "enum", "fractions", "pathlib", "re", "types", "typing", "uuid"}
-)
+    {"builtins", "datetime", "decimal", "enum", "fractions", "multiprocessing", "pathlib", "re", "types", "typing",
+     "uuid"}
+)  # fmt: skip
 """Modules whose objects don't change, or only where it is seen."""
 
 
@@ -119,6 +120,16 @@ class Discoverer:
         self._types: list[dict[Any, Any]] = [*CACHES, self._classes, self._foreign, self.harmless.known]
         self._types_to_keep: int | None = None
         self.excepthook = threading.excepthook
+        self.elsewhere = Elsewhere(self)
+        self._placed: dict[int, property] = {}
+        """Properties of the standard library whose functions have stand-ins."""
+        self._foreign_modules: dict[str, bool] = {}
+        self.on_code: Callable[[CodeType, bool], None] | None = None
+        """Hears of code that was not known before, and whether it has run without hooks."""
+        self.on_call: Callable[[CodeType, int, Site], None] | None = None
+        """Hears of the site of a call of a stand-in that was not known before."""
+        self.on_module: Callable[[str], None] | None = None
+        """Hears of a module whose types were met for the first time."""
 
     # -- for the length of an exploration ----------------------------------------------------------------------
 
@@ -129,7 +140,7 @@ class Discoverer:
         """
         prepared = self._prepared
         if not prepared.swaps:
-            self._place_stand_ins()
+            library.place(self)
             for function in (threading.Thread._bootstrap, threading.Thread._bootstrap_inner):  # type: ignore[attr-defined]
                 self.entry(function)
         for reference, old, new in prepared.swaps:
@@ -141,11 +152,17 @@ class Discoverer:
                     self.entry(function)
         for function in prepared.news(self._scope):
             self.entry(function)
+        self._placed = {id(each): each for each in synchronized.properties() if stand_ins.is_handled(each.fget)}
         prepared.keep(self._swapped)
         self._swapped.clear()
         self._known = Known(prepared.known)
         if not prepared.swaps_all or self._known.failed:
             self.look_out()
+
+    def take_stock(self) -> None:
+        """Swap the code of functions that have come since the beginning, as far as that can't wait."""
+        for function in self._prepared.news(self._scope):
+            self.entry(function)
 
     def end(self) -> None:
         """Give every function its own code back."""
@@ -160,6 +177,7 @@ class Discoverer:
         """Another run begins; tell whether the last one has met code that it ran without hooks."""
         self._runs += 1
         met, self._has_met = self._has_met, False
+        met |= self.elsewhere.take_in()
         if self._scope.forget_adopted():
             self._prepared.scope_has_grown()
         if len(self._swapped) > 2 * self._swapped_to_keep + MOST_MADE:
@@ -233,9 +251,26 @@ class Discoverer:
         if known is None or known[0] is not code:
             site = stand_ins.site_of(frame, name)
             site.hidden = not self._scope.covers(code, frame.f_globals)
-            self._known.add_site(site)
+            self.add_site(site)
             known = self._calls[id(code), frame.f_lasti] = (code, site)
+            if self.on_call is not None:
+                self.on_call(code, frame.f_lasti, site)
         return known[1]
+
+    def add_site(self, site: Site) -> None:
+        """Know one more site; it is a choice if another of its key is one."""
+        if site.key in self._watched or any(each.shared for each in self._known.sites(site.key)):
+            STATE.sharing.share(site)
+        self._known.add_site(site)
+
+    def code_at(self, identity: int) -> CodeType | None:
+        """Code that is known, by its identity."""
+        found = self._known.entries.get(identity) or self._prepared.known.entries.get(identity)
+        return None if found is None else found.code
+
+    def keep_call(self, code: CodeType, lasti: int, site: Site) -> None:
+        """From this instruction a stand-in is called."""
+        self._calls.setdefault((id(code), lasti), (code, site))
 
     def descriptor(self, owner: type | None, name: str) -> None:
         """An attribute is found in a class and runs code: find that."""
@@ -243,6 +278,9 @@ class Discoverer:
             return
         value: Any = ATTRIBUTES.value_on(owner, name)
         if type(value) is property:
+            if synchronized.is_wrapper(owner) and id(value) not in self._placed:
+                self._placed[id(value)] = value
+                self.place(synchronized.handlers_of(value))
             self._take([value.fget, value.fset, value.fdel])
         else:
             self._take([self.implicit(type(value), each)[1] for each in ("__get__", "__set__", "__delete__")])
@@ -251,10 +289,18 @@ class Discoverer:
         """Whether instances of a type may be changed by code that is not explored."""
         found = self._foreign.get(id(kind))
         if found is None or found[0] is not kind:
-            module = module_of(kind)
-            known = isinstance(module, str) and module.partition(".")[0] in _VALUES
-            found = self._foreign[id(kind)] = (kind, not known and not self._scope.covers_module(str(module)))
+            found = self._foreign[id(kind)] = (kind, self.is_foreign_module(str(module_of(kind))))
         return found[1]
+
+    def is_foreign_module(self, name: str) -> bool:
+        """The same for all types of a module."""
+        answer = self._foreign_modules.get(name)
+        if answer is None:
+            answer = name.partition(".")[0] not in _VALUES and not self._scope.covers_module(name)
+            self._foreign_modules[name] = answer
+            if self.on_module is not None:
+                self.on_module(name)
+        return answer
 
     def implicit(self, kind: type, name: str) -> tuple[type | None, Any]:
         """A special method, looked up as the interpreter does: on the type only."""
@@ -314,7 +360,14 @@ class Discoverer:
 
     def user_place(self, ident: int) -> tuple[str, int, str] | None:
         """File, line and function of the innermost code in scope that a thread is in."""
-        frame = sys._current_frames().get(ident)
+        actor = ACTING.get(ident)
+        return self._place_in(sys._current_frames().get(ident)) if actor is None else actor.user_place()
+
+    def user_place_here(self) -> tuple[str, int, str] | None:
+        """The same for the calling thread."""
+        return self._place_in(sys._getframe(1))
+
+    def _place_in(self, frame: FrameType | None) -> tuple[str, int, str] | None:
         while frame is not None and not self._scope.covers(frame.f_code, frame.f_globals):
             frame = frame.f_back
         return None if frame is None else (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_qualname)
@@ -326,28 +379,22 @@ class Discoverer:
             if type(candidate) is FunctionType:
                 self.entry(candidate)
 
-    def _place_stand_ins(self) -> None:
-        function: Any
-        handler: stand_ins.Handler
-        for function, handler in threads.HANDLERS:
-            self.entry(function)
-            self._stand_in(function, stand_ins.handled(function, handler))
-        for primitive in PRIMITIVES:
-            self.entry(primitive.function)  # it runs with hooks all the same
-            self._stand_in(primitive.function, stand_ins.handled(primitive.function, primitive.announce))
-        for function, handler in futures.HANDLERS:
-            self._stand_in(function, stand_ins.handled(function, handler))
-        for function in futures.LOOKS:
-            self._stand_in(function, stand_ins.told(function, futures.UNSEEN.look))
-        load = importlib._bootstrap._find_and_load  # type: ignore[attr-defined]
-        self._stand_in(load, stand_ins.told(load, unproven.imports))
+    def place(self, handlers: Iterable[tuple[Any, stand_ins.Handler]]) -> None:
+        """Put stand-ins before functions that run with hooks all the same, where there are none yet."""
+        for function, handler in handlers:
+            if not stand_ins.is_handled(function):
+                self.entry(function)
+                self.stand_in(function, stand_ins.handled(function, handler))
 
-    def _stand_in(self, function: FunctionType, code: CodeType) -> None:
+    def stand_in(self, function: FunctionType, code: CodeType) -> None:
+        """Put this code in the place of a function's own for the length of the exploration."""
         self._known.entries[id(code)] = Entry(code, None, None)
         self._swap(function, code)
 
     def _discover(self, code: CodeType, namespace: dict[str, Any]) -> Entry:
         plan = self._prepared.plan(code, namespace, self._scope)
+        if self.on_code is not None:
+            self.on_code(code, False)
         if plan is None:
             entry = self._known.entries[id(code)] = Entry(code, None, OPAQUE)
             return entry
@@ -455,6 +502,8 @@ class Discoverer:
         for function in functions:
             if function.__code__ is code:
                 self._has_met = True
+                if self.on_code is not None:
+                    self.on_code(code, True)
                 self.entry(function)
         if self._known.entry(code) is None:
             self._known.entries[id(code)] = Entry(code, None, OPAQUE)

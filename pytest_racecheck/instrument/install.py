@@ -6,12 +6,29 @@ import zlib
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.observation import Spots
 from pytest_racecheck.core.values import Failure
-from pytest_racecheck.instrument import attributes, calls, containers, futures, primitives, threads, unproven, variables
+from pytest_racecheck.instrument import (
+    attributes,
+    calls,
+    containers,
+    futures,
+    hearing,
+    leftovers,
+    managers,
+    pipes,
+    primitives,
+    processes,
+    semaphores,
+    spawning,
+    threads,
+    unproven,
+    variables,
+)
 from pytest_racecheck.instrument.discovery import Discoverer
 from pytest_racecheck.instrument.marking import PASSED
 from pytest_racecheck.instrument.observing import Observing
@@ -83,6 +100,12 @@ class Rewriting:
         self._controller, self._discoverer, self._sharing = controller, discoverer, sharing
         controller.on_task_start = discoverer.task_started
         controller.on_task_end = discoverer.task_ended
+        controller.site_of = discoverer.elsewhere.described
+        controller.inherited_site = discoverer.elsewhere.inherited
+        controller.explain_shared = semaphores.explain_shared
+        controller.listeners.update(hearing.listeners(controller))
+        controller.launch = partial(spawning.launch, controller)
+        controller.prepare_warm = spawning.preparing(self._scope)
         try:
             discoverer.begin()
             controller.passed = PASSED if discoverer.hears() else None
@@ -99,12 +122,14 @@ class Rewriting:
         learned = STATE.sharing.adopt()
         self._forget_run()
         if self._discoverer is not None:
+            self._discoverer.elsewhere.spread()
             learned |= self._discoverer.next_run()
         return learned
 
     def unseen(self) -> tuple[Failure, ...]:
         """See `Instrument`."""
-        return futures.UNSEEN.failures()
+        ends = () if self._controller is None else self._controller.unseen_ends()
+        return futures.UNSEEN.failures() + ends
 
     def watch(self, places: AbstractSet[str]) -> None:
         """See `Instrument`."""
@@ -153,3 +178,10 @@ class Rewriting:
         primitives.UNHEARD.clear()
         unproven.forget_run()
         primitives.DONE.clear()
+        STATE.controller.shared_things.forget()
+        semaphores.forget_run()
+        processes.forget_run()
+        spawning.forget_run()
+        managers.forget_run()
+        leftovers.forget_run()
+        pipes.between_runs()

@@ -13,10 +13,11 @@ from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.observation import Left, Seen, Spots
 from pytest_racecheck.core.ours import is_ours
 from pytest_racecheck.core.task import Task
-from pytest_racecheck.core.values import Event, Kind, Operation, Side, Site
+from pytest_racecheck.core.values import WHOLE, Event, Kind, Operation, Side, Site
 from pytest_racecheck.instrument.attributes import module_dict
 from pytest_racecheck.instrument.canonical import Canonical
 from pytest_racecheck.instrument.classify import DELETED, FIELDS, dict_of, found_on, name_of
+from pytest_racecheck.instrument.memories import content_of, is_memory
 from pytest_racecheck.instrument.names import attribute_name, container_name, item_name
 from pytest_racecheck.instrument.recording import NOTHING, item_of, peek, text_of
 from pytest_racecheck.instrument.sharing import Place
@@ -30,7 +31,7 @@ class _Touched(NamedTuple):
     """A location that the run has touched; its owner is kept, or another object would get its identity."""
 
     what: str
-    """``global``, ``cell``, ``attribute`` or ``items``."""
+    """``global``, ``cell``, ``attribute``, ``items`` or ``memory``, which processes can share."""
     owner: Any
     part: Any
     site: Site
@@ -38,7 +39,7 @@ class _Touched(NamedTuple):
     @property
     def name(self) -> str:
         """What to call it, the same in every run."""
-        if self.what == "items":
+        if self.what in _WHOLE:
             return str(name_of(type(self.owner)))
         if self.what == "cell":
             return str(self.part)
@@ -52,6 +53,8 @@ class _Touched(NamedTuple):
         if self.what == "items":
             name = _container(container_name(self.site))
             return self.name if name in ("self", "cls", "") else name
+        if self.what == "memory":
+            return re.sub(r"\[[^\[\]]*\]$", "", attribute_name(self.site)) or self.name
         return self.name if self.what == "attribute" else str(self.part)
 
 
@@ -95,6 +98,8 @@ class Observing:
             self._met("cell", owner, site.name, site, changed=True)
         elif owner is site.namespace and owner is not None:
             self._met("global", owner, site.name, site, changed=True)
+        elif is_memory(owner):
+            self._met("memory", owner, None, site)
         else:
             self._met_attribute(site, owner)
         if self._is_spot(site):
@@ -120,6 +125,24 @@ class Observing:
                 name = attribute_name(site) if site.action == "read_attribute" else item_name(site, text_of(key))
                 self._look(site, "read", name, item_of(container, key))
 
+    def read_value(
+        self, site: Site, owner: Any, target: int, part: Hashable, value: object, also: tuple[Place, ...]
+    ) -> None:
+        """Memory was read that processes can share."""
+        self._met("memory", owner, None, site)
+        if self._is_spot(site):
+            with self._controller.unhooked():
+                self._look(site, "read", attribute_name(site), value)
+
+    def read_item(
+        self, site: Site, owner: Any, key: object, target: int, part: Hashable, value: object, also: tuple[Place, ...]
+    ) -> None:
+        """An item of such memory was read."""
+        self._met("memory", owner, None, site)
+        if self._is_spot(site):
+            with self._controller.unhooked():
+                self._look(site, "read", item_name(site, text_of(key)), value)
+
     def write_key(
         self,
         site: Site,
@@ -131,7 +154,7 @@ class Observing:
         also: tuple[Place, ...] = (),
     ) -> None:
         """An item was set."""
-        self._met("items", container, None, site)
+        self._met("memory" if is_memory(container) else "items", container, None, site)
         if self._is_spot(site):
             with self._controller.unhooked():
                 self._look(site, "write", item_name(site, text_of(key)), value, key=self._canonical().text(key))
@@ -153,8 +176,11 @@ class Observing:
                 name = container_name(site) + (f".{detail}" if detail else "")
                 self._look(site, kind, name, NOTHING, text_of(obj) if kind == "read" else "", detail)
 
-    def files(self, site: Site, kind: Kind, target: int, name: str) -> None:
+    def files(self, site: Site, kind: Kind, target: int, name: str, part: Hashable = WHOLE) -> None:
         """The file system was read or changed by a function."""
+
+    def step(self, site: Site, kind: Kind, target: int, name: str) -> None:
+        """Something was done to what processes share, and is known by its target only."""
 
     def synchronisation(self, site: Site, kind: Kind, obj: object, name: str) -> None:
         """A lock was taken or released, a thread joined."""
@@ -177,7 +203,7 @@ class Observing:
 
     def left(self, bodies: Sequence[Callable[[], object]]) -> tuple[Left, ...]:
         """See `Observer`: what bodies returned and hold, and what is at the places that tasks share."""
-        results = [self._controller.results[task] for task in sorted(self._controller.results)]
+        results = [self._controller.returned[task] for task in sorted(self._controller.returned)]
         found: list[Left] = []
         for each in self._touched.values():
             value, is_there = _value_of(each)
@@ -238,7 +264,7 @@ class Observing:
         )
         self.seen[self._spots[task.id].label] = Seen(
             side,
-            self._last.name if self._last.what != "items" else self._last.shown,
+            self._last.name if self._last.what not in _WHOLE else self._last.shown,
             self._last.shown,
             key + (self._canonical().text(raw) if known else detail or text),
             self._identities.text(raw) if known else detail or text,
@@ -246,6 +272,8 @@ class Observing:
 
 
 _MODULE: Final = type(re)
+_WHOLE: Final = frozenset({"items", "memory"})
+"""What is looked at as a whole."""
 
 
 def _class_of(owner: Any) -> type:
@@ -271,6 +299,8 @@ def _value_of(touched: _Touched) -> tuple[Any, bool]:
     value: Any = NOTHING
     if touched.what == "items":
         value = owner
+    elif touched.what == "memory":
+        value = content_of(owner)
     elif touched.what == "global":
         value = owner.get(part, NOTHING)
     elif touched.what == "cell":

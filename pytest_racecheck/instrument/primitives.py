@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from multiprocessing import synchronize
 from typing import Any, Final, NamedTuple
 
 from pytest_racecheck.core.controller import Controller
@@ -18,6 +20,7 @@ from pytest_racecheck.instrument.marking import PASSED
 from pytest_racecheck.instrument.names import container_name
 from pytest_racecheck.instrument.sharing import Place
 from pytest_racecheck.instrument.synchronisation import BUILT_FROM_LOCKS
+from pytest_racecheck.instrument.targets import target_of
 
 
 class Within(NamedTuple):
@@ -40,14 +43,16 @@ class Within(NamedTuple):
             text += f" ({self.owner.n_waiting} of {self.owner.parties} are there)"
         text += self._who_could()
         unheard = UNHEARD.get(id(self.owner))
-        if unheard is not None and self.waits is _NOTIFIED:
+        if unheard is not None and self.waits is NOTIFIED:
             where = f"{unheard.site.filename}:{unheard.site.line}"
             text += f" (a lost wake-up: task {unheard.task.id} did that before it waited, at {where})"
         return text
 
     def takes_again(self, lock: object) -> bool:
         """Whether this is the lock of a condition that has been waited for, which is taken again after that."""
-        return isinstance(self.owner, threading.Condition) and lock is self.owner._lock  # type: ignore[attr-defined]
+        if isinstance(self.owner, threading.Condition):
+            return lock is self.owner._lock  # type: ignore[attr-defined]
+        return isinstance(self.owner, synchronize.Condition) and lock is self.owner._lock._semlock  # type: ignore[attr-defined]
 
     def _who_could(self) -> str:
         """Who has done, or has not, what would let the task go on; known in a run that is recorded."""
@@ -76,7 +81,7 @@ class Within(NamedTuple):
 
     def is_notified(self) -> bool:
         """Whether what it waits for is a notification, and nothing looks whether that came but the code under test."""
-        return self.waits is _NOTIFIED
+        return self.waits is NOTIFIED
 
     def lock_name(self) -> str:
         """What to call a lock inside of the object."""
@@ -107,8 +112,6 @@ class Unheard(NamedTuple):
 UNHEARD: Final[dict[int, Unheard]] = {}
 """For this run: identity of a condition -> the last notification, where that was in vain."""
 
-_NOTIFIES: Final = (threading.Condition.notify, threading.Condition.notify_all)
-
 
 class Primitive(NamedTuple):
     """One method of a class that is built from locks."""
@@ -124,6 +127,10 @@ class Primitive(NamedTuple):
     """What it passes on between tasks; a queue that does not keep the order of its items passes on everything."""
     at_last: bool = False
     """Whether what it does is the last thing that the function does: nobody else can move between that and the end."""
+    target: Callable[[Any], int] = target_of
+    """What the object is called as the target of operations."""
+    tell: Callable[[Controller, Task, Site, Any], None] | None = None
+    """What is to be told of the operation just before it is done."""
 
     def announce(
         self, controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]
@@ -133,32 +140,38 @@ class Primitive(NamedTuple):
         if task is None:
             return function
         if task.within is not None and site.module in BUILT_FROM_LOCKS:
-            controller.touch("read" if self.looks else self.kind, id(owner), inner=not task.within.open)
+            controller.touch("read" if self.looks else self.kind, self.target(owner), inner=not task.within.open)
             return function
         if controller.concurrent:
             passes = self.passes if type(owner) is queue.Queue else _UNORDERED.get(self.passes, self.passes)
-            controller.reach(Operation(self.kind, site, id(owner), looks=self.looks, open=self.open, passes=passes))
+            target = self.target(owner)
+            controller.reach(Operation(self.kind, site, target, looks=self.looks, open=self.open, passes=passes))
         if controller.recorder is not None:
             text = f"{_name(site, owner)}.{self.function.__name__}()"
             controller.recorder.synchronisation(site, self.kind, owner, text)  # type: ignore[attr-defined]
             DONE.setdefault(id(owner), []).append(Call(owner, self.function.__name__, task, site))
-        if self.function in _NOTIFIES:
-            _note_whether_heard(task, site, owner)
-        changed = () if self.looks or self.function is threading.Condition.wait else ((id(owner), WHOLE),)
+        if self.tell is not None:
+            self.tell(controller, task, site, owner)
+        changed = () if self.looks or self.function in _WAITS else ((self.target(owner), WHOLE),)
         within = Within(site, owner, self.waits, task, changed, self.open)
         if self.at_last:
             return partial(_perform_at_last, task, within, function)
-        return partial(_perform, task, within, function)
+        return partial(perform, task, within, function)
 
 
-def _note_whether_heard(task: Task, site: Site, condition: Any) -> None:
+_WAITS: Final = (threading.Condition.wait, synchronize.Condition.wait)
+"""What waits to be notified: who goes on after that has changed nothing."""
+
+
+def _note_whether_heard(_controller: Controller, task: Task, site: Site, condition: Any) -> None:
     if condition._waiters:
         UNHEARD.pop(id(condition), None)
     else:
         UNHEARD[id(condition)] = Unheard(condition, task, site)
 
 
-def _perform(task: Task, within: Within, function: Any, *arguments: Any, **keywords: Any) -> Any:
+def perform(task: Task, within: Within, function: Any, *arguments: Any, **keywords: Any) -> Any:
+    """Call a function; all that it does is part of one operation of the task."""
     before, task.within = task.within, within
     try:
         return function(*arguments, **keywords)
@@ -168,7 +181,7 @@ def _perform(task: Task, within: Within, function: Any, *arguments: Any, **keywo
 
 
 def _perform_at_last(task: Task, within: Within, function: Any, *arguments: Any, **keywords: Any) -> Any:
-    result = _perform(task, within, function, *arguments, **keywords)
+    result = perform(task, within, function, *arguments, **keywords)
     PASSED.clear()
     return result
 
@@ -178,22 +191,22 @@ def _name(site: Site, owner: object) -> str:
     return f"<{type(owner).__name__}>" if site.hidden else container_name(site)
 
 
-_TO_BE_SET: Final = "waits for {} to be set"
-_NOTIFIED: Final = "waits for {} to be notified"
+TO_BE_SET: Final = "waits for {} to be set"
+NOTIFIED: Final = "waits for {} to be notified"
 _RELEASED: Final = "waits for {} to be released"
 _OTHERS: Final = "waits at {} for the others"
-_ROOM: Final = "waits for room in {}"
-_ITEM: Final = "waits for an item in {}"
-_ALL_DONE: Final = "waits for the items of {} to be done"
+ROOM: Final = "waits for room in {}"
+ITEM: Final = "waits for an item in {}"
+ALL_DONE: Final = "waits for the items of {} to be done"
 _DONE: Final = "waits for {} to be done"
 
 _FREED_BY: Final = {
-    _TO_BE_SET: "set", _RELEASED: "acquire", _ROOM: "get", _ITEM: "put", _ALL_DONE: "task_done",
+    TO_BE_SET: "set", _RELEASED: "acquire", ROOM: "get", ITEM: "put", ALL_DONE: "task_done",
     _DONE: "set_running_or_notify_cancel",
 }  # fmt: skip
 """What tells most of who could let a task go on: by what it waits for, the operation of another task."""
 
-_TAKES_MORE: Final = frozenset({_RELEASED, _ROOM, _ITEM, _ALL_DONE})
+_TAKES_MORE: Final = frozenset({_RELEASED, ROOM, ITEM, ALL_DONE})
 _HELD_BY: Final = {_RELEASED: "acquire", _DONE: "set_running_or_notify_cancel"}
 """Operations whose task holds what others wait for."""
 
@@ -201,24 +214,31 @@ _HELD_BY: Final = {_RELEASED: "acquire", _DONE: "set_running_or_notify_cancel"}
 _UNORDERED: Final[dict[Passing, Passing]] = {"put": "give", "get": "take"}
 
 
+def _target_of_barrier(owner: Any) -> int:
+    """One of processes goes by what its condition waits with."""
+    if isinstance(owner, synchronize.Barrier):
+        return target_of(vars(owner)["_cond"]._wait_semaphore._semlock)
+    return target_of(owner)
+
+
 def _primitives() -> list[Primitive]:
     found = [
         Primitive(threading.Event.set, "update", passes="give"),
         Primitive(threading.Event.clear, "update", passes="both"),
         Primitive(threading.Event.is_set, "read", at_last=True),
-        Primitive(threading.Event.wait, "wait", _TO_BE_SET, looks=True),
-        Primitive(threading.Condition.wait, "wait", _NOTIFIED, passes="both"),
-        Primitive(threading.Condition.notify, "update", passes="give"),
-        Primitive(threading.Condition.notify_all, "update", passes="give"),
+        Primitive(threading.Event.wait, "wait", TO_BE_SET, looks=True),
+        Primitive(threading.Condition.wait, "wait", NOTIFIED, passes="both"),
+        Primitive(threading.Condition.notify, "update", passes="give", tell=_note_whether_heard),
+        Primitive(threading.Condition.notify_all, "update", passes="give", tell=_note_whether_heard),
         Primitive(threading.Semaphore.acquire, "update", _RELEASED, passes="permit"),
         Primitive(threading.Semaphore.release, "update", passes="permit"),
         Primitive(threading.BoundedSemaphore.release, "update", passes="permit"),
-        Primitive(threading.Barrier.wait, "wait", _OTHERS, passes="both"),
-        Primitive(threading.Barrier.reset, "update", passes="give"),
-        Primitive(threading.Barrier.abort, "update", passes="give"),
-        Primitive(queue.Queue.put, "update", _ROOM, passes="put"),
-        Primitive(queue.Queue.get, "update", _ITEM, passes="get"),
-        Primitive(queue.Queue.join, "wait", _ALL_DONE, looks=True),
+        Primitive(threading.Barrier.wait, "wait", _OTHERS, passes="both", target=_target_of_barrier),
+        Primitive(threading.Barrier.reset, "update", passes="give", target=_target_of_barrier),
+        Primitive(threading.Barrier.abort, "update", passes="give", target=_target_of_barrier),
+        Primitive(queue.Queue.put, "update", ROOM, passes="put"),
+        Primitive(queue.Queue.get, "update", ITEM, passes="get"),
+        Primitive(queue.Queue.join, "wait", ALL_DONE, looks=True),
         Primitive(queue.Queue.task_done, "update", passes="give"),
         Primitive(queue.Queue.qsize, "read"),
         Primitive(queue.Queue.empty, "read"),

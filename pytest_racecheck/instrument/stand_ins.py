@@ -33,19 +33,25 @@ def _template(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
         del self  # else an exception that the object keeps would keep the object
 
 
+def _free_template(*arguments: Any, **keywords: Any) -> Any:
+    stand_in: Any = 987_654_321  # `_PLACE`
+    return stand_in(None, arguments, keywords)
+
+
 class _StandIn:
     """What a call of a function does while an exploration goes on."""
 
-    __slots__ = ("_handler", "_original")
+    __slots__ = ("_free", "_handler", "_original")
 
-    def __init__(self, original: FunctionType, handler: Handler) -> None:
+    def __init__(self, original: FunctionType, handler: Handler, *, free: bool = False) -> None:
         self._original = original
         self._handler = handler
+        self._free = free
 
     def __call__(self, owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         instead: Any = None
         try:
-            instead = partial(self._original, owner)
+            instead = self._original if self._free else partial(self._original, owner)
             controller = STATE.controller
             if get_ident() == controller.ident or admitted(controller):
                 PASSED[SURE] = True  # what stands here is a Python function, which is entered now
@@ -73,9 +79,58 @@ class _Told:
             del owner
 
 
+class _Made:
+    """The same, of an object when it was made."""
+
+    __slots__ = ("_original", "_tell")
+
+    def __init__(self, original: FunctionType, tell: Callable[[Any], None]) -> None:
+        self._original = original
+        self._tell = tell
+
+    def __call__(self, owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        self._original(owner, *arguments, **keywords)
+        self._tell(owner)
+
+
+class _ToldAfter:
+    """The same, of what a function that belongs to no object has returned."""
+
+    __slots__ = ("_original", "_tell")
+
+    def __init__(self, original: FunctionType, tell: Callable[[Any], None]) -> None:
+        self._original = original
+        self._tell = tell
+
+    def __call__(self, _owner: None, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        result = self._original(*arguments, **keywords)
+        self._tell(result)
+        return result
+
+
 def handled(function: Any, handler: Handler) -> CodeType:
     """Make the code that asks a handler what to do in place of the function."""
     return _code(function, _StandIn(_copy(function), handler))
+
+
+def handled_function(function: Any, handler: Handler) -> CodeType:
+    """Make the same for a function that belongs to no object: the handler is given none."""
+    return _code(function, _StandIn(_copy(function), handler, free=True), _free_template.__code__)
+
+
+def told_after(function: Any, tell: Callable[[Any], None]) -> CodeType:
+    """Make the code that calls a function, in whatever thread, and tells somebody what it has returned."""
+    return _code(function, _ToldAfter(_copy(function), tell), _free_template.__code__)
+
+
+def told_made(function: Any, tell: Callable[[Any], None]) -> CodeType:
+    """Make the code that calls an ``__init__``, in whatever thread, and tells somebody of the object."""
+    return _code(function, _Made(_copy(function), tell))
+
+
+def is_handled(function: Any) -> bool:
+    """Whether a function has a stand-in now."""
+    return any(type(constant) is _StandIn for constant in function.__code__.co_consts)
 
 
 def told(function: Any, tell: Callable[[Any], None]) -> CodeType:
@@ -120,8 +175,7 @@ def _copy(function: Any) -> FunctionType:
     return copy
 
 
-def _code(function: Any, stand_in: object) -> CodeType:
-    template = _template.__code__
+def _code(function: Any, stand_in: object, template: CodeType = _template.__code__) -> CodeType:
     return template.replace(
         co_consts=tuple([stand_in if constant == _PLACE else constant for constant in template.co_consts]),
         co_name=function.__name__,
