@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pytest_racecheck.instrument.classify import C_DATA, found_on, mro_of
 
-_GETSET: Final = type(ctypes.c_int.__dict__["value"])
+_GETSET: Final = type(ctypes.c_int.__mro__[1].__dict__["value"])
 
 
 def is_memory(owner: Any) -> bool:
