@@ -13,10 +13,6 @@ MARKER: Final = "racecheck"
 PREFIX: Final = "racecheck_"
 
 
-class NotYetError(ValueError):
-    """The value is right, but its function comes with a later release."""
-
-
 class Kind(Protocol):
     """What values an option takes. Both methods raise `ValueError` or `TypeError` for any other."""
 
@@ -83,12 +79,10 @@ class Name:
 
 
 class OneOf:
-    """One of some words; ``later`` are words whose function comes with a later release."""
+    """One of some words."""
 
-    def __init__(self, words: tuple[str, ...], *, later: tuple[str, ...] = (), now: str = "") -> None:
+    def __init__(self, words: tuple[str, ...]) -> None:
         self._words = words
-        self._later = later
-        self._now = now
         self.right = " or ".join(map(repr, words))
 
     def from_text(self, text: str) -> object:
@@ -97,8 +91,6 @@ class OneOf:
 
     def from_value(self, value: object) -> object:
         """Refuse other words."""
-        if isinstance(value, str) and value in self._later:
-            raise NotYetError(self._now)
         if not isinstance(value, str) or value not in self._words:
             raise ValueError
         return value
@@ -397,8 +389,6 @@ def from_value(option: Option, value: object, *, name: str, where: str) -> objec
 def _converted(option: Option, read: Callable[[Any], object], value: object, name: str, where: str) -> object:
     try:
         return read(value)
-    except NotYetError as error:
-        raise NotYetError(f"{where}: {name}={value!r} does not work yet; {error}.") from None
     except (ValueError, TypeError, OverflowError):
         raise ValueError(f"{where}: {name}={value!r} is not {option.kind.right}.") from None
 

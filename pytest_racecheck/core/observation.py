@@ -26,6 +26,8 @@ class Seen(NamedTuple):
     """What was touched: ``Cache.hits``, ``shop.counter``."""
     shown: str
     """The same for people who look at the source."""
+    left: str
+    """The same among what the run leaves behind."""
     value: str
     """What was read or written there, in full, so that runs can be compared."""
     identity: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _thread
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self
 
 from pytest_racecheck.core.baton import Baton, make_baton
 from pytest_racecheck.core.carried import site_of
@@ -33,8 +33,6 @@ from pytest_racecheck.core.values import (
     Trace,
 )
 from pytest_racecheck.core.workers import WorkerPool
-
-_T = TypeVar("_T")
 
 
 def _nothing(_body: object = None) -> None:
@@ -241,6 +239,8 @@ class RunState:
         """After which operations it was known that which tasks had ended."""
         self.returned: dict[TaskId, object] = {}
         """What bodies have returned, in runs that are recorded."""
+        self.held: dict[TaskId, list[tuple[object, ...]]] = {}
+        """What each task has given to others to be called, and what it will know the result by; in the same runs."""
 
     def current(self) -> Task | None:
         """The task that the calling thread is, if it may move now."""
@@ -276,11 +276,10 @@ class RunState:
     def tell_unheard(self, target: int, task: Task, site: Site) -> None:
         """Somebody was notified who waits with the semaphore of this target, and nobody did."""
 
-    def note_result(self, result: _T) -> _T:
-        """Note what the body of the running task returns, in runs that are recorded."""
+    def hold(self, *given: object) -> None:
+        """Keep what the running task gives to another one to be called, in runs that are recorded."""
         if self.recorder is not None and self.running is not None:
-            self.returned[self.running.id] = result
-        return result
+            self.held.setdefault(self.running.id, []).append(given)
 
     def not_proven(self, sentence: str) -> None:
         """Say what was done in steps whose order is not known."""

@@ -205,6 +205,7 @@ class Runner:
             if not trace.failures and look is not None:
                 look(bodies)
             self._controller.returned.clear()
+            self._controller.held.clear()
             if not trace.failures:
                 trace = self._checked(trace)
             if unseen := self.instrument.unseen():

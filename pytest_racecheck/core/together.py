@@ -35,15 +35,17 @@ def run_together(callables: Sequence[Callable[[], T]], *, method: str | None = N
     results: list[T | None] = [None] * len(callables)
     errors: dict[int, Exception] = {}
 
-    def body(position: int) -> None:
+    def body(position: int) -> T | None:
         controller.on_task_start(callables[position])
         try:
-            results[position] = controller.note_result(callables[position]())
+            results[position] = callables[position]()
         except Exception as error:
             errors[position] = error
         if controller.running is not None:
             controller.touch("end", id(controller.running))
+        return results[position]
 
+    controller.hold(*callables)
     if method is not None:
         ids = controller.start_processes([InProcess(partial(_call, each), method) for each in callables])
         for position, task_id in enumerate(ids):

@@ -16,6 +16,7 @@ from pytest_racecheck.core.record import RunRecord
 from pytest_racecheck.core.runner import Runner
 from pytest_racecheck.core.values import RaceKind, TaskId, Trace
 from pytest_racecheck.detect.guards import hint
+from pytest_racecheck.detect.lessons import Lessons
 from pytest_racecheck.detect.locks import Locks
 from pytest_racecheck.detect.naming import FIRST, FOREIGN, LAST, Steps, kind_of
 from pytest_racecheck.detect.patterns import Suspect, conflict, is_access, parts_of, suspects
@@ -26,7 +27,7 @@ from pytest_racecheck.detect.torn import torn
 MORE_ORDERS: Final = 12
 """So many further orders are run before anybody is accused."""
 
-Result = Literal["confirmed", "twice", "benign", "ordered", "unrepeatable", "independent", "failed"]
+Result = Literal["confirmed", "elsewhere", "twice", "benign", "ordered", "unrepeatable", "independent", "failed"]
 
 
 class Order(NamedTuple):
@@ -40,7 +41,8 @@ class Verdict(NamedTuple):
     """What became of a suspect."""
 
     result: Result
-    """``twice``: nothing comes of it but that two objects were made where one is wanted."""
+    """``twice``: nothing comes of it but that two objects were made where one is wanted. ``elsewhere``: what is there
+    is the same, and only something else tells that it was made twice."""
     kind: RaceKind = "unordered"
     racy: Observation | None = None
     others: tuple[Order, ...] = ()
@@ -53,7 +55,7 @@ class Verdict(NamedTuple):
 class Confirmation:
     """The runs that one suspect takes."""
 
-    def __init__(self, runner: Runner, record: RunRecord, suspect: Suspect) -> None:
+    def __init__(self, runner: Runner, record: RunRecord, suspect: Suspect, lessons: Lessons) -> None:
         self._runner = runner
         self._record = record
         self._suspect = suspect
@@ -66,7 +68,7 @@ class Confirmation:
             LAST: point_of(record, suspect.last),
         }
         self._labels = {point: label for label, point in self._points.items()}
-        self.learned = False
+        self._lessons = lessons
 
     def judge(self) -> Verdict:
         """Run what there is to run, as little as suffices."""
@@ -98,7 +100,7 @@ class Confirmation:
                 continue
             again = self._alone(lets)
             verdict = self._weighed(alone, again, others, kind)
-            if verdict.result == "confirmed" or verdict.failing is not None:
+            if verdict.result in ("confirmed", "elsewhere") or verdict.failing is not None:
                 return verdict
         if verdict.result == "ordered":  # it takes more than the two
             verdict = self._weighed(racy, self._observe(), others, kind)
@@ -120,7 +122,15 @@ class Confirmation:
         if is_same:
             twice = Verdict("twice", kind, racy, tuple(others), hint=self._hint(racy))
             return twice if self._are_two(racy, others) else Verdict("benign")
-        return Verdict("confirmed", kind, racy, tuple(others), hint=self._hint(racy))
+        result: Result = "elsewhere" if self._is_elsewhere(kind, racy, others) else "confirmed"
+        return Verdict(result, kind, racy, tuple(others), hint=self._hint(racy))
+
+    def _is_elsewhere(self, kind: RaceKind, racy: Observation, others: list[Order]) -> bool:
+        """Whether what was made twice is equal: who only counts that can't be told from who must not do it twice."""
+        if kind != "double-initialisation" or self._are_two(racy, others):
+            return False
+        name = racy.seen[LAST].left
+        return not any(name in racy.differences(other.observation) for other in others)
 
     def _hint(self, racy: Observation) -> str:
         """Of a torn invariant it is what was written that would need the lock."""
@@ -137,7 +147,7 @@ class Confirmation:
     ) -> Observation:
         strategy = Steered(self._order if order is None else order, holds, self._labels, random)
         observation = self._runner.observe(strategy, strategy.spots)
-        self.learned = self.learned or observation.trace.learned
+        self._lessons.note(observation.trace)
         return observation
 
     def _alone(self, lets: TaskId) -> Observation | None:

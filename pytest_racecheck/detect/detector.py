@@ -13,6 +13,7 @@ from pytest_racecheck.core.values import Failure, Level, Race, Trace
 from pytest_racecheck.detect import deadlocks, kinds, unordered
 from pytest_racecheck.detect.confirmation import Confirmation, Verdict
 from pytest_racecheck.detect.explanation import Explanation
+from pytest_racecheck.detect.lessons import MOST_LESSONS, MOST_PLACES, Lessons
 from pytest_racecheck.detect.lock_order import Circle, circles, holds_of, takes_several
 from pytest_racecheck.detect.order import Order
 from pytest_racecheck.detect.patterns import Key, Suspect, suspects
@@ -76,6 +77,8 @@ class RaceDetector:
         found = self._new(record)
         self._idle = 0 if found else self._idle + 1
         for suspect in found if runner.judging_steps <= FREE + runner.all_steps * SHARE else ():
+            if runner.seconds > runner.limits.seconds:
+                break
             verdict, has_learned = self._judged_suspect(runner, trace, record, suspect)
             learned = learned or has_learned
             failures = self._settle(suspect.key, verdict)
@@ -127,11 +130,11 @@ class RaceDetector:
         return trace
 
     def _tell(self, race: Race) -> None:
-        """Keep a race that fails nothing."""
+        """Keep a race that fails nothing; that a kind is an error does not make it one."""
         if self._benign.covers(race):
             return
         level = self._levels[race.kind]
-        if race.confirmed or level != "error":
+        if level != "error":
             race = replace(race, level=cast("Level", level))
         if race.level != "ignore" and len(self._races) < MOST_TOLD:
             place = race.location if race.kind == "unordered" else race.key
@@ -165,19 +168,18 @@ class RaceDetector:
 
         If they have, there are further steps now, and the orders that were compared were not what they seemed.
         """
-        learned = False
-        while True:
-            confirmation = Confirmation(runner, record, suspect)
-            verdict = confirmation.judge()
-            if not confirmation.learned:
-                return verdict, learned
-            learned = True
+        for number in range(MOST_LESSONS + MOST_PLACES):
+            lessons = Lessons(runner, number)
+            verdict = Confirmation(runner, record, suspect, lessons).judge()
+            if not lessons.learned:
+                return verdict, number > 0
             runner.follow(trace.schedule)
             record = runner.record
             again = next((each for each in self._suspects(record) if each.key == suspect.key), None)
             if again is None:
-                return Verdict("unrepeatable"), learned
+                break
             suspect = again
+        return Verdict("unrepeatable"), True
 
     def named(self, runner: Runner, trace: Trace) -> tuple[Race, ...]:
         """See `Detector`."""
@@ -223,17 +225,17 @@ class RaceDetector:
 
     def _settle(self, key: Key, verdict: Verdict) -> tuple[Failure, ...]:
         """Keep what is known now of a suspect; the failure, if it is one that fails the test."""
-        if verdict.result not in ("confirmed", "twice"):
+        if verdict.result not in ("confirmed", "elsewhere", "twice"):
             self._try(key)
             return ()
         self._settled.add(key)
         race = race_of(verdict, " ".join(key))
         if self._benign.covers(race):
             return ()
-        if self._levels[race.kind] == "error" and race.confirmed:
+        if self._levels[race.kind] == "error" and verdict.result == "confirmed":
             self._accused[key] = race
             return (failure_of(race),)
-        self._tell(race if race.confirmed else replace(race, level="warn"))
+        self._tell(replace(race, level="warn"))
         return ()
 
     def _recognised(self, runner: Runner) -> tuple[Failure, ...]:

@@ -16,6 +16,7 @@ from pytest_racecheck.core.record import RunRecord
 from pytest_racecheck.core.runner import Runner
 from pytest_racecheck.core.values import Failure, Operation, RaceKind, Schedule, TaskId, Trace
 from pytest_racecheck.detect.guards import hint
+from pytest_racecheck.detect.lessons import MOST_LESSONS, MOST_PLACES, Lessons
 from pytest_racecheck.detect.naming import FIRST, FOREIGN, LAST, Steps, kind_of
 from pytest_racecheck.detect.patterns import conflict, is_access, parts_of
 from pytest_racecheck.detect.roles import Role, role_of
@@ -26,9 +27,6 @@ MOST_GAPS: Final = 6
 
 MANY: Final = 10_000
 """More steps than a task has that is looked at so closely."""
-
-MOST_LESSONS: Final = 4
-"""So often does it begin anew."""
 
 
 class Gap(NamedTuple):
@@ -81,7 +79,7 @@ class Explanation:
         self._record = record
         self._failure = failure
         self._order = order_of(record)
-        self._learned = False
+        self._lessons = Lessons(runner)
 
     def find(self, schedule: Schedule) -> Explained | None:
         """Try the places where a task comes between another's steps, the last first; the first that explains all.
@@ -89,14 +87,14 @@ class Explanation:
         What the runs teach makes further steps choices: then all begins anew, from the schedule that fails.
         """
         explained = self._find()
-        for _ in range(MOST_LESSONS):
-            if not self._learned:
+        for number in range(1, MOST_LESSONS + MOST_PLACES):
+            if not self._lessons.learned:
                 break
-            self._learned = False
             if self._runner.follow(schedule, self._failure) is None:
                 return None
             self._record = self._runner.record
             self._order = order_of(self._record)
+            self._lessons = Lessons(self._runner, number)
             explained = self._find()
         return explained
 
@@ -108,8 +106,8 @@ class Explanation:
                 best = bounds
             if best is not None and best.explains == 2:
                 break
-        explained = self._explained(best) if best is not None and not self._learned else None
-        return explained or (None if self._learned else self._missed())
+        explained = self._explained(best) if best is not None and not self._lessons.learned else None
+        return explained or (None if self._lessons.learned else self._missed())
 
     # -- where -------------------------------------------------------------------------------------------------
 
@@ -170,7 +168,7 @@ class Explanation:
 
     def _fails(self, order: list[TaskId]) -> bool:
         trace = self._runner.run(Steered(order))
-        self._learned = self._learned or trace.learned
+        self._lessons.note(trace)
         return fails_as(trace, self._failure)
 
     def _seen(self, record: RunRecord, order: Sequence[TaskId], steps: dict[str, int | None]) -> Observation:
@@ -178,7 +176,7 @@ class Explanation:
         labels = {point_of(record, index): label for label, index in steps.items() if index is not None}
         strategy = Steered(order, (), labels)
         observation = self._runner.observe(strategy, strategy.spots)
-        self._learned = self._learned or observation.trace.learned
+        self._lessons.note(observation.trace)
         return observation
 
     # -- what --------------------------------------------------------------------------------------------------

@@ -39,8 +39,8 @@ def hint(record: RunRecord, first: int, foreign: int, last: int, name: str) -> s
     if best is None:
         return ""
     without = sorted(place for place, held in guarded.items() if best not in held)
-    places = f"{_count(guarded, best)} of {len(guarded)} places"
-    return f"{name} is guarded by {_name(record, locks, best)} in {places}; not at {', '.join(map(str, without))}."
+    lock, held, bare = _name(record, locks, best), _count(guarded, best), ", ".join(map(str, without))
+    return f"{name} is guarded by {lock} in {held} of {len(guarded)} places; not at {bare}."
 
 
 def _count(guarded: dict[Place, set[int]], lock: int) -> int:

@@ -157,7 +157,7 @@ class _Target:
     def _stale(self, index: int, task: int, own: list[int]) -> list[Suspect]:
         """Something is written of what somebody else has changed since it was last looked at."""
         parts = self._parts(index)
-        relevant = [read for read in own if conflict(self._parts(read), parts)]
+        relevant = [read for read in own if self._is_gone_by(read, index) and conflict(self._parts(read), parts)]
         if not relevant:
             return []
         foreign = self._last_foreign(task, relevant[0], tuple(part for read in relevant for part in self._parts(read)))
@@ -173,6 +173,10 @@ class _Target:
             if decision is not None:
                 return [self._suspect("stale-decision", decision, foreign, index)]
         return []
+
+    def _is_gone_by(self, read: int, index: int) -> bool:
+        """Whether a step may go by what another has read: of two that both read and change none needs the other."""
+        return self._record.operations[read].kind == "read" or self._record.operations[index].kind != "update"
 
     def _suspect(self, shape: Shape, first: int, foreign: int, last: int) -> Suspect:
         path = self._record.path

@@ -11,6 +11,7 @@ from typing import Final
 
 from pytest_racecheck.core.record import RunRecord
 from pytest_racecheck.core.values import Kind
+from pytest_racecheck.detect.locks import Locks
 from pytest_racecheck.detect.patterns import Key, Suspect, conflict, parts_of
 
 RECENT: Final = 6
@@ -43,6 +44,7 @@ def _interrupted(record: RunRecord, done: list[int], resumed: int) -> Iterator[S
     gap = range(done[-1] + 1, min(resumed, done[-1] + LONGEST_GAP))
     if not _touches_two(record, gap):
         return
+    locks = Locks(record)
     task = record.path[resumed][0]
     later = (step for step in range(resumed, len(record.path)) if record.path[step][0] == task)
     after = _together(record, later)
@@ -53,7 +55,10 @@ def _interrupted(record: RunRecord, done: list[int], resumed: int) -> Iterator[S
         for first in _different(record, earlier, kind):
             for last in _different(record, after, kind):
                 if not _is_same(record, first, last) and _may_belong(record, first, last, kind):
-                    yield from _inside(record, first, last, gap, counterpart)
+                    for suspect in _inside(record, first, last, gap, counterpart):
+                        writes = (first, last) if kind == "write" else (suspect.begins, suspect.foreign)
+                        if not _has_let_others_in(locks, *writes):
+                            yield suspect
 
 
 def _touches_two(record: RunRecord, gap: range) -> bool:
@@ -122,6 +127,12 @@ def _inside(record: RunRecord, first: int, last: int, gap: range, wanted: Kind |
             yield Suspect(
                 "torn", first, ends, last, tuple(path[step][1].key for step in (first, begins, ends, last)), begins
             )
+
+
+def _has_let_others_in(locks: Locks, one: int | None, other: int) -> bool:
+    """Whether a task holds locks at both of its writes, and has given back what it held at the first in between."""
+    before, after = locks.at(other if one is None else one), locks.at(other)
+    return bool(before and after) and not set(before) & set(after)
 
 
 def _touches(record: RunRecord, step: int, access: int) -> bool:

@@ -29,12 +29,14 @@ def race_of(verdict: Verdict, key: str) -> Race:
     first, foreign, last = racy.seen[FIRST], racy.seen[FOREIGN], racy.seen[LAST]
     return Race(
         kind=verdict.kind,
-        message=_SENTENCES[verdict.kind](first, foreign, last),
+        message=_equal(foreign, last)
+        if verdict.result == "elsewhere"
+        else _SENTENCES[verdict.kind](first, foreign, last),
         location=_location(first, foreign, last),
         sides=(first.side, foreign.side, last.side),
         outcomes=_outcomes(racy, verdict.others),
         hint=verdict.hint,
-        confirmed=verdict.result == "confirmed",
+        confirmed=verdict.result != "twice",
         key=key,
     )
 
@@ -101,6 +103,13 @@ def _double_initialisation(_first: Seen, foreign: Seen, last: Seen) -> str:
     return (
         f"double initialisation of {last.shown}: task {one} and task {other} both found nothing there, "
         f"and what task {other} had put there is lost"
+    )
+
+
+def _equal(foreign: Seen, last: Seen) -> str:
+    return (
+        f"double initialisation of {last.shown}: task {last.side.task} and task {foreign.side.task} both found nothing "
+        "there, and both have put the same there"
     )
 
 

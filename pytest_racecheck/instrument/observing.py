@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
+from itertools import chain
 from types import CellType, FrameType, FunctionType, MethodType
 from typing import Any, Final, NamedTuple
 
@@ -204,15 +205,17 @@ class Observing:
     def left(self, bodies: Sequence[Callable[[], object]]) -> tuple[Left, ...]:
         """See `Observer`: what bodies returned and hold, and what is at the places that tasks share."""
         results = [self._controller.returned[task] for task in sorted(self._controller.returned)]
+        given = [each for task in sorted(self._controller.held) for each in self._controller.held[task]]
         found: list[Left] = []
         for each in self._touched.values():
             value, is_there = _value_of(each)
             text = f"{each.shown} = {text_of(value)}" if is_there else f"no {each.shown}"
             found.append(Left(each.name, self._canonical().text(value) if is_there else "", text))
         held = [
-            Left(name, self._canonical().text(value), f"{name} = {text_of(value)}") for name, value in _held_by(bodies)
+            Left(name, self._canonical().text(value), f"{name} = {text_of(value)}")
+            for name, value in _held_by([*bodies, *chain.from_iterable(given)])
         ]
-        everything = Left("everything", self._canonical().text([results, list(bodies)]), "")
+        everything = Left("everything", self._canonical().text([results, list(bodies), given]), "")
         if any(result is not None for result in results):
             held.append(Left("results", self._canonical().text(results), f"results {text_of(results)}"))
         return (*sorted(found), *held, everything)
@@ -266,6 +269,7 @@ class Observing:
             side,
             self._last.name if self._last.what not in _WHOLE else self._last.shown,
             self._last.shown,
+            self._last.name,
             key + (self._canonical().text(raw) if known else detail or text),
             self._identities.text(raw) if known else detail or text,
         )
@@ -326,7 +330,10 @@ def _held_by(bodies: Sequence[Any]) -> list[tuple[str, Any]]:
         if type(body) is partial:
             found.update({(name, id(value)): value for name, value in body.keywords.items()})
             body = body.func
-        function = body.__func__ if type(body) is MethodType else body
+        function = body
+        if type(body) is MethodType:
+            function, owner = body.__func__, body.__self__
+            found[str(name_of(_class_of(owner))), id(owner)] = owner
         if type(function) is FunctionType:
             for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
                 value = _content(cell)

@@ -156,6 +156,8 @@ class Primitive(NamedTuple):
         within = Within(site, owner, self.waits, task, changed, self.open)
         if self.at_last:
             return partial(_perform_at_last, task, within, function)
+        if self.function is ThreadPoolExecutor.submit:
+            return partial(_submit, controller, task, within, function)
         return partial(perform, task, within, function)
 
 
@@ -184,6 +186,12 @@ def _perform_at_last(task: Task, within: Within, function: Any, *arguments: Any,
     result = perform(task, within, function, *arguments, **keywords)
     PASSED.clear()
     return result
+
+
+def _submit(controller: Controller, task: Task, within: Within, function: Any, *arguments: Any, **keywords: Any) -> Any:
+    future = perform(task, within, function, *arguments, **keywords)
+    controller.hold(arguments, keywords, future)
+    return future
 
 
 def _name(site: Site, owner: object) -> str:

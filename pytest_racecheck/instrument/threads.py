@@ -81,6 +81,8 @@ def _start(controller: Controller, site: Site, function: Callable[[], object], t
     pool = _pool_of(thread)
     where = f"{site.filename}:{site.line}"
     task = controller.new_task(thread.name, daemon=thread.daemon, pooled=pool is not None, spawned_at=where)
+    if pool is None:
+        controller.hold(thread, thread._target, thread._args, thread._kwargs)
     _bring_up(controller, Starting(task, thread), function)
     TASKS[id(thread)] = Started(thread, task, pool)
     controller.touch("spawn", id(thread))

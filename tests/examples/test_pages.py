@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,7 @@ def test_the_strategy_of_ones_own_keeps_the_rules(pytester: pytest.Pytester) -> 
     result.stdout.fnmatch_lines(["*('0', 'acquire')*('1', 'read')*"])
 
 
+@cache
 def spoken() -> str:
     """All text in the package's code, what is put in left out."""
     said = []
