@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 import pytest
 
 from pytest_racecheck.bridge.options import MARKER
-from pytest_racecheck.bridge.settings import method_of
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized, SynchronizedArray
@@ -51,6 +50,7 @@ class Racecheck:
             from pytest_racecheck.bridge.free_threads import results_of
 
             return results_of(callables, time.monotonic() + max(settings.time, settings.stuck))
+        from pytest_racecheck.bridge.settings import method_of
         from pytest_racecheck.core.together import run_together
 
         return run_together(callables, method=method_of(settings) if processes else None)
@@ -117,6 +117,7 @@ def _multiprocessing(request: pytest.FixtureRequest) -> Any:
     import multiprocessing
 
     from pytest_racecheck.bridge.check import CHECK
+    from pytest_racecheck.bridge.settings import method_of
 
     check = request.node.stash.get(CHECK, None)
     if check is None or (check.settings.start_method is None and not check.settings.processes):

@@ -36,6 +36,9 @@ class Started(NamedTuple):
 PROCESSES: Final[dict[int, Started]] = {}
 """For this run: process id -> what this process knows of one that it has started."""
 
+_UNKNOWN: Final = 255
+"""How a process ended of which that is not known, as ``multiprocessing.popen_forkserver`` has it."""
+
 _STARTING: Final[list[Any]] = []
 """The ``Process`` objects that are just being started, the last one last."""
 
@@ -324,10 +327,19 @@ def _unhooked(controller: Controller, function: Callable[..., Any], *arguments: 
 
 
 def forget_run() -> None:
-    """A new run begins: its processes have the names that those of the first have."""
+    """A new run begins: its processes have the names that those of the first have, which are gone and known as such."""
+    module: Any = process
+    for started in PROCESSES.values():
+        if started.process is not None:
+            _has_gone(started.process._popen)
+            module._children.discard(started.process)
     PROCESSES.clear()
-    counter: Any = process
-    counter._process_counter = itertools.count(1)
+    module._process_counter = itertools.count(1)
+
+
+def _has_gone(popen: Any) -> None:
+    if popen.poll() is None:
+        popen.returncode = _UNKNOWN  # else it would count as alive for ever, since it can't be waited for again
 
 
 def functions() -> dict[Any, Handler]:

@@ -136,6 +136,7 @@ def test_who_does_not_join_sees_what_comes_later() -> None:
         assert value.value == 1
 
     assert message_of(body).startswith("AssertionError: assert 0 == 1")
+    assert multiprocessing.active_children() == []
 
 
 # -- how they end --------------------------------------------------------------------------------------------------
