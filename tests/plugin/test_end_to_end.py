@@ -214,7 +214,7 @@ def test_a(task_index):
 """,
     )
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*deadlock*", "FAILED test_it.py::test_a - Failed: deadlock*"])
+    result.stdout.fnmatch_lines(["*deadlock*", "FAILED test_it.py::test_a - Failed: lock order: task*"])
 
 
 @pytest.mark.parametrize("timeouts", ["last", "explore"])

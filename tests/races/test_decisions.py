@@ -437,9 +437,33 @@ def memory_of_a_function(right: bool) -> Bodies:
     return body
 
 
+@twice
+def misses_counted(right: bool) -> Bodies:
+    """What is put there is equal: whether the misses matter only the author knows."""
+    found: dict[str, str] = {}
+    box, lock, whole = SimpleNamespace(misses=0), threading.Lock(), guard(right)
+
+    def body() -> None:
+        with whole:
+            if "a" not in found:  # race
+                with lock:
+                    box.misses += 1
+                found["a"] = "aa"  # race
+
+    return body
+
+
 @pytest.mark.parametrize(("case", "kind"), [*check.cases, *twice.cases])
 def test_the_race_is_named(case: Case, kind: str) -> None:
     assert_named(case, kind)
+
+
+def test_what_is_equal_is_a_warning_at_most() -> None:
+    race = assert_named(misses_counted, "double-initialisation")
+
+    assert race.level == "warn"
+    assert race.message.endswith("both found nothing there, and both have put the same there")
+    assert dict(race.outcomes)["so"] == "SimpleNamespace.misses = 2"
 
 
 @pytest.mark.parametrize(("case", "kind"), [*check.cases, *twice.cases])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import multiprocessing
 import threading
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -199,6 +200,18 @@ def byte(right: bool) -> Bodies:
     def body() -> None:
         with lock:
             seen[0] += 1  # race
+
+    return body
+
+
+@lost
+def shared_value(right: bool) -> Bodies:
+    value = multiprocessing.Value("i", 0)
+    lock = value.get_lock() if right else contextlib.nullcontext()
+
+    def body() -> None:
+        with lock:
+            value.value += 1  # race
 
     return body
 

@@ -220,6 +220,34 @@ def money_on_its_way(right: bool) -> Bodies:
 
 
 @torn
+def seen_by_a_thread_only(right: bool) -> Bodies:
+    """What the test makes itself, and only one of its threads holds the answer."""
+
+    class Bank:
+        def __init__(self) -> None:
+            self.lock, self.a, self.b, self.sums = guard(right), 100, 0, [0]
+
+        def transfer(self) -> None:
+            with self.lock:
+                self.a -= 30  # race
+                self.b += 30  # race
+
+        def audit(self) -> None:
+            with self.lock:
+                self.sums = [self.a + self.b]  # race
+
+    def body() -> None:
+        bank = Bank()
+        threads = [threading.Thread(target=bank.transfer), threading.Thread(target=bank.audit)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return [body]
+
+
+@torn
 def two_globals(right: bool) -> Bodies:
     global low, high
     lock = guard(right)

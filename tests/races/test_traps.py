@@ -744,6 +744,66 @@ def tried_in_the_other_order() -> Bodies:
 
 
 @trap
+def jobs_taken_by_whoever_comes() -> Bodies:
+    """Who does which job depends on the order; each is done once."""
+    jobs = deque([1, 2, 3])
+    done: dict[str, list[int]] = {"a": [], "b": []}
+
+    def work(name: str) -> None:
+        while True:
+            try:
+                job = jobs.popleft()
+            except IndexError:
+                return
+            done[name].append(job)
+
+    return [partial(work, "a"), partial(work, "b")]
+
+
+@trap
+def two_counters_with_a_lock_each() -> Bodies:
+    """Whoever gives back the lock in between has meant others to see it."""
+    box = SimpleNamespace(a=0, b=0, seen=None)
+    first, second = threading.Lock(), threading.Lock()
+
+    def work() -> None:
+        with first:
+            box.a += 1
+        with second:
+            box.b += 1
+
+    def look() -> None:
+        box.seen = (box.a, box.b)
+
+    return [work, look]
+
+
+@trap
+def class_made_in_every_run() -> Bodies:
+    """Its methods are new code every time: something to learn from every run."""
+
+    def body() -> None:
+        @dataclass
+        class Settings:
+            text: str
+            parsed: dict[str, str] | None = None
+
+            def get(self) -> dict[str, str]:
+                if self.parsed is None:
+                    self.parsed = {"text": self.text}
+                return self.parsed
+
+        settings = Settings("a")
+        threads = [threading.Thread(target=settings.get) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return [body]
+
+
+@trap
 def words_counted_under_a_lock() -> Bodies:
     lock, counts = threading.Lock(), Counter[str]()
 
