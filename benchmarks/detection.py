@@ -1,8 +1,8 @@
 """What looking for races adds to the exploration of a test that passes.
 
-    python benchmarks/detection.py [--rounds 5]
+    python benchmarks/detection.py [--rounds 5] [--runs 1000]
 
-Explores correct programs with the budget that a test has by default, without a detector and with it, in turn; of each
+Explores correct programs, with as many runs as a test has by default, without a detector and with it, in turn; of each
 the least of the rounds counts, by the processor's time. *a run* compares the time of one run, *in all* that of the
 whole exploration, which has more runs with a detector: those that judge what is suspicious.
 """
@@ -165,14 +165,14 @@ class Program:
         """Nothing is left."""
 
 
-def explored(make_bodies: Callable[[], Sequence[Body]], *, detection: bool) -> tuple[float, Exploration]:
+def explored(make_bodies: Callable[[], Sequence[Body]], runs: int, *, detection: bool) -> tuple[float, Exploration]:
     """Seconds of the processor, and what came of it."""
     began = time.process_time()
     result = explore(
         Program(make_bodies),
         strategy=make("portfolio", 0),
         instrument=Rewriting(Scope(Path(__file__).parent, (), Path(__file__))),
-        limits=Limits(seconds=600.0),
+        limits=Limits(runs=runs, seconds=600.0),
         seed=0,
         detector=RaceDetector() if detection else None,
     )
@@ -184,14 +184,15 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--runs", type=int, default=1000)
+    arguments = parser.parse_args()
     print("| program | runs | of them to judge | ms a run without | with | a run | in all |")
     print("|---|---|---|---|---|---|---|")
     for program in PROGRAMS:
         without, with_it = [], []
-        for _ in range(rounds):
-            without.append(explored(program, detection=False))
-            with_it.append(explored(program, detection=True))
+        for _ in range(arguments.rounds):
+            without.append(explored(program, arguments.runs, detection=False))
+            with_it.append(explored(program, arguments.runs, detection=True))
         plain, judged = min(without, key=lambda pair: pair[0]), min(with_it, key=lambda pair: pair[0])
         one, other = (1000 * seconds / result.runs for seconds, result in (plain, judged))
         judging = judged[1].runs - plain[1].runs

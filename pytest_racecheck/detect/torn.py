@@ -44,7 +44,6 @@ def _interrupted(record: RunRecord, done: list[int], resumed: int) -> Iterator[S
     gap = range(done[-1] + 1, min(resumed, done[-1] + LONGEST_GAP))
     if not _touches_two(record, gap):
         return
-    locks = Locks(record)
     task = record.path[resumed][0]
     later = (step for step in range(resumed, len(record.path)) if record.path[step][0] == task)
     after = _together(record, later)
@@ -57,7 +56,7 @@ def _interrupted(record: RunRecord, done: list[int], resumed: int) -> Iterator[S
                 if not _is_same(record, first, last) and _may_belong(record, first, last, kind):
                     for suspect in _inside(record, first, last, gap, counterpart):
                         writes = (first, last) if kind == "write" else (suspect.begins, suspect.foreign)
-                        if not _has_let_others_in(locks, *writes):
+                        if not _has_let_others_in(record, *writes):
                             yield suspect
 
 
@@ -129,8 +128,9 @@ def _inside(record: RunRecord, first: int, last: int, gap: range, wanted: Kind |
             )
 
 
-def _has_let_others_in(locks: Locks, one: int | None, other: int) -> bool:
+def _has_let_others_in(record: RunRecord, one: int | None, other: int) -> bool:
     """Whether a task holds locks at both of its writes, and has given back what it held at the first in between."""
+    locks = Locks(record)
     before, after = locks.at(other if one is None else one), locks.at(other)
     return bool(before and after) and not set(before) & set(after)
 
