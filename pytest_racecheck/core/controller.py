@@ -141,7 +141,7 @@ class Controller(Abroad):
             return self._reach_while_ending(task, blocked)
         site = operation.site
         counts = task.counts
-        task.occurrence = counts[site] = counts.get(site, 0) + 1
+        task.occurrence = counts[site] = counts[site] + 1 if site in counts else 1
         task.operation = operation
         self.quiet = 0
         self.steps += 1
@@ -401,7 +401,7 @@ class Controller(Abroad):
         """Who is to move by what the strategy has laid down; ``None`` if that is not to be had, or there is no more."""
         number = len(self.followed)
         name, is_choice = self.script[number]
-        chosen = self.tasks.get(name)
+        chosen = self.tasks[name] if name in self.tasks else None
         if chosen is None or chosen not in self.alive or (chosen.blocked is not None and chosen.blocked()):
             return None
         self.followed.append((chosen.operation, tuple(self.touched or ())))

@@ -69,13 +69,14 @@ _SYNCHRONISING: Final = {
     for kind, handlers in table.methods().items()
 }
 """By identity of the type: what a metaclass says of equality is the user's code."""
-_TIMED: Final = times.functions() | descriptors.functions()
 _SPECIAL: Final = {
     threads.START_NEW: threads.start_new,
     **processes.functions(),
     **programs.functions(),
     **files.functions(),
     **file_locks.functions(),
+    **times.functions(),
+    **descriptors.functions(),
 }
 _METHOD_OF_CLASS: Final = type(re.compile("").match)
 """The type of bound C methods that are told their defining class."""
@@ -113,7 +114,7 @@ def _called(controller: Controller, site: Site, function: Any, arguments: tuple[
     kind = id(type(function))
     if kind in _OF_PYTHON:
         return _CALLS[kind](controller, site, function, arguments)
-    instead = _CALLS.get(kind, _other)(controller, site, function, arguments)
+    instead = (_CALLS[kind] if kind in _CALLS else _other)(controller, site, function, arguments)
     PASSED[RETURNS] = PASSED
     return instead
 
@@ -126,7 +127,7 @@ def call_synchronising(site: Site, function: Any, *arguments: Any) -> Any:
     kind = id(type(function))
     if kind in _OF_PYTHON:
         return _CALLS[kind](controller, site, function, arguments)
-    handler = _SYNCHRONISING_CALLS.get(kind)
+    handler = _SYNCHRONISING_CALLS[kind] if kind in _SYNCHRONISING_CALLS else None
     instead = function if handler is None else handler(controller, site, function, arguments)
     PASSED[RETURNS] = PASSED
     return instead
@@ -157,7 +158,7 @@ def _with_keywords(site: Site, keywords: tuple[str, ...]) -> Site:
 
 def _on_files(controller: Controller, site: Site, function: Any) -> None:
     """A function out of scope is going to be called: it may be one that reads or changes the file system."""
-    kind = files.EFFECTS.get(function)
+    kind = files.EFFECTS[function] if function in files.EFFECTS else None
     if kind is not None and controller.concurrent and not site.hidden:
         target = files.target_of_files(controller)
         access(controller, kind, site, target, WHOLE)
@@ -254,7 +255,8 @@ def _asked(site: Site, function: type, arguments: tuple[Any, ...]) -> None:
 
 def _partial(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> Any:
     inner = function.func
-    replaced = _CALLS.get(id(type(inner)), _other)(controller, site, inner, (*function.args, *arguments))
+    kind = id(type(inner))
+    replaced = (_CALLS[kind] if kind in _CALLS else _other)(controller, site, inner, (*function.args, *arguments))
     return function if replaced is inner else partial(replaced, *function.args, **function.keywords)
 
 
@@ -306,11 +308,12 @@ _CALLS: Final[dict[int, Any]] = {
 def _builtin_synchronising(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> Any:
     owner = function.__self__
     if owner is None or type(owner) is ModuleType:
-        special = _TIMED.get(function) or _SPECIAL.get(function)
+        special = _SPECIAL[function] if function in _SPECIAL else None
         return function if special is None else special(controller, site, function, None, arguments)
     if times.is_date_class(owner):
         return times.of_class(controller, function, owner)
-    handlers = _SYNCHRONISING.get(id(type(owner)))
+    sought = id(type(owner))
+    handlers = _SYNCHRONISING[sought] if sought in _SYNCHRONISING else None
     if handlers is None and site.qualname in _RUNS_TARGET:
         return _builtin(controller, site, function, arguments)
     handler = None if handlers is None else handlers.get(function.__name__)
@@ -330,14 +333,14 @@ _SYNCHRONISING_CALLS: Final[dict[int, Any]] = {
 
 
 def _builtin_function(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> Any:
-    special = _TIMED.get(function) or _SPECIAL.get(function)
+    special = _SPECIAL[function] if function in _SPECIAL else None
     if special is not None:
         return special(controller, site, function, None, arguments)
-    handler = reflection.FUNCTIONS.get(function)
+    handler = reflection.FUNCTIONS[function] if function in reflection.FUNCTIONS else None
     if handler is not None:
         handler(site, arguments)
         return function
-    kind = FUNCTIONS.get(function, "call")
+    kind = FUNCTIONS[function] if function in FUNCTIONS else "call"
     _on_files(controller, site, function)
     if kind is None:
         if function is print:
@@ -362,9 +365,10 @@ def _builtin_function(controller: Controller, site: Site, function: Any, argumen
 def _bound(controller: Controller, site: Site, function: Any, owner: Any, name: str, arguments: tuple[Any, ...]) -> Any:
     """A method of C is going to be called."""
     kind = type(owner)
-    handlers = _SYNCHRONISING.get(id(kind))
+    sought = id(kind)
+    handlers = _SYNCHRONISING[sought] if sought in _SYNCHRONISING else None
     if handlers is not None:
-        handler = handlers.get(name)
+        handler = handlers[name] if name in handlers else None
         return function if handler is None else handler(controller, site, function, owner, arguments)
     if name in reflection.METHODS:
         reflection.METHODS[name](site, (owner, *arguments))
@@ -425,7 +429,8 @@ CACHES.append(_effects)
 
 def effect_of(kind: type, name: str) -> Effect | None:
     """What a method of a builtin container does; ``None`` for a type that is no such container."""
-    found = _effects.get((id(kind), name))
+    sought = id(kind), name
+    found = _effects[sought] if sought in _effects else None
     if found is None or found[0] is not kind:
         found = _effects[(id(kind), name)] = (kind, _effect_of(kind, name))
     return found[1]
@@ -461,7 +466,8 @@ def enter(site: Site, manager: Any) -> None:
     if get_ident() != controller.ident and not admitted(controller):
         return
     kind = type(manager)
-    handlers = _SYNCHRONISING.get(id(kind))
+    sought = id(kind)
+    handlers = _SYNCHRONISING[sought] if sought in _SYNCHRONISING else None
     if handlers is not None:
         if "__enter__" in handlers:
             handlers["__enter__"](controller, site, None, manager, ())
@@ -478,6 +484,7 @@ def leave(site: Site, exit_method: Any) -> None:
     if get_ident() != controller.ident and not admitted(controller):
         return
     owner = getattr(exit_method, "__self__", None) if type(exit_method) is BuiltinFunctionType else None
-    handlers = _SYNCHRONISING.get(id(type(owner)))
+    sought = id(type(owner))
+    handlers = _SYNCHRONISING[sought] if sought in _SYNCHRONISING else None
     if handlers is not None and "__exit__" in handlers:
         handlers["__exit__"](controller, site, exit_method, owner, ())
