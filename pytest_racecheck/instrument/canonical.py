@@ -105,7 +105,7 @@ class Canonical:
         return repr(value)
 
     def _compound(self, kind: type, value: Any) -> str:
-        writer = _BUILTIN.get(kind)
+        writer = _BUILTIN[kind] if kind in _BUILTIN else None
         if writer is not None:
             return writer(self, value)
         if issubclass(kind, type):

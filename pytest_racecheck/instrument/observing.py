@@ -306,7 +306,7 @@ def _value_of(touched: _Touched) -> tuple[Any, bool]:
     elif touched.what == "memory":
         value = content_of(owner)
     elif touched.what == "global":
-        value = owner.get(part, NOTHING)
+        value = owner[part] if part in owner else NOTHING
     elif touched.what == "cell":
         value = _content(owner)
     elif issubclass(type(owner), type):
