@@ -9,6 +9,7 @@ from typing import Final, NoReturn
 from pytest_racecheck.core.baton import make_baton
 from pytest_racecheck.core.errors import RacecheckError, RacecheckInternalError, Unwind
 from pytest_racecheck.core.failures import deadlock, failure_of, left_behind, waiting_for
+from pytest_racecheck.core.interrupt import disarm, settle
 from pytest_racecheck.core.outside import Outside, age, deadline_of
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.run_state import Recorder, Unhooked
@@ -251,8 +252,8 @@ class Controller(Outside):
         try:
             self._perform(host, body)
             self._settle(host)
-        except Unwind:
-            pass  # the run ended while the host was away
+        except Unwind:  # the run ended while the host was away
+            disarm(host.ident)
         finally:
             host.ended = True
 
@@ -292,8 +293,9 @@ class Controller(Outside):
             return
         try:
             self._perform_watched(task, body)
+            settle()
         except Unwind:  # pushed once more on its way out
-            pass
+            disarm(task.ident)
         finally:
             self.pushable = False
             task.leaving = True
@@ -307,7 +309,7 @@ class Controller(Outside):
             body()
             self.pushable = False
         except Unwind:
-            pass
+            disarm(task.ident)
         except BaseException as exception:
             self.pushable = False
             task.leaving = True
@@ -515,6 +517,7 @@ class Controller(Outside):
                 self.interrupts += 1
             except Unwind:
                 pass
+        disarm(_thread.get_ident())
         self._forget_signals()
         if self in _active:
             _active.remove(self)
@@ -540,9 +543,12 @@ class Controller(Outside):
         self._spare_batons, self._spent_batons = [*self._spare_batons, *self._spent_batons], []
 
     def retire(self, task: Task) -> None:
-        """The thread and the baton of a task that did not end by itself keep traces of that: they serve nobody more."""
+        """The thread of a task that did not end by itself keeps traces of that: it serves nobody more."""
         if task.worker is not None:
             self._pool.discard(task.worker, ends=task.ended)
+        elif task.ended:
+            while task.baton.wait_for(0):  # it may have been told more than once
+                pass
         elif task.baton in self._spent_batons:
             self._spent_batons.remove(task.baton)
             self._retired_batons.append(task.baton)

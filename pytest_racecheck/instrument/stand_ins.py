@@ -72,12 +72,12 @@ class _Told:
 
 def handled(function: Any, handler: Handler) -> CodeType:
     """Make the code that asks a handler what to do in place of the function."""
-    return _code(function, _StandIn(_copy(function), handler))
+    return _code(function, _StandIn, handler)
 
 
 def told(function: Any, tell: Callable[[Any], None]) -> CodeType:
     """Make the code that tells somebody on which object the function is called, and does what it does."""
-    return _code(function, _Told(_copy(function), tell))
+    return _code(function, _Told, tell)
 
 
 def site_of(frame: FrameType, name: str) -> Site:
@@ -117,10 +117,20 @@ def _copy(function: Any) -> FunctionType:
     return copy
 
 
-def _code(function: Any, stand_in: object) -> CodeType:
-    template = _template.__code__
-    return template.replace(
-        co_consts=tuple([stand_in if constant == _PLACE else constant for constant in template.co_consts]),
-        co_name=function.__name__,
-        co_qualname=function.__qualname__,
-    )
+_made: Final[dict[tuple[int, Any], tuple[CodeType, CodeType]]] = {}
+"""For each code that had a stand-in, and what that does: made once, as a free-threaded build never frees a constant."""
+
+
+def _code(function: Any, kind: type[_StandIn | _Told], action: Callable[..., Any]) -> CodeType:
+    old: CodeType = function.__code__
+    known = _made.get((id(old), action))
+    if known is None or known[0] is not old:
+        stand_in = kind(_copy(function), action)
+        template = _template.__code__
+        new = template.replace(
+            co_consts=tuple([stand_in if constant == _PLACE else constant for constant in template.co_consts]),
+            co_name=function.__name__,
+            co_qualname=function.__qualname__,
+        )
+        known = _made[id(old), action] = (old, new)
+    return known[1]

@@ -15,6 +15,7 @@ from pytest_racecheck.core.baton import Baton, make_baton
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.errors import Unwind
 from pytest_racecheck.core.failures import failure_of
+from pytest_racecheck.core.interrupt import disarm, settle
 from pytest_racecheck.core.task import Task
 from pytest_racecheck.core.values import WHOLE, Failure, Operation, Site
 from pytest_racecheck.core.workers import release_end_of
@@ -221,7 +222,7 @@ def _to_the_end(controller: Controller, task: Task, function: Callable[[], objec
     try:
         function()
     except Unwind:  # pushed once more on its way out
-        pass
+        disarm(task.ident)
     finally:
         controller.task_ended(task)
 
@@ -239,8 +240,9 @@ def _run_here(controller: Controller, starting: Starting, function: Any) -> Any:
 def _run(controller: Controller, task: Task, function: Callable[[], object]) -> None:
     try:
         _run_reporting(controller, task, function)
+        settle()
     except Unwind:  # pushed once more on its way out
-        pass
+        disarm(task.ident)
     finally:
         task.leaving = True
         controller.on_task_end()
@@ -255,7 +257,7 @@ def _run_reporting(controller: Controller, task: Task, function: Callable[[], ob
     try:
         function()
     except (Unwind, SystemExit):
-        pass
+        disarm(task.ident)
     except BaseException as error:
         if task.lost:
             return

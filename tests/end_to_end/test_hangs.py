@@ -89,6 +89,21 @@ def test_a_task_that_never_ends(pytester: pytest.Pytester, marker: str, body: st
     )
 
 
+@pytest.mark.parametrize("body", ENDLESS.values(), ids=ENDLESS.keys())
+def test_the_end_of_a_thread_that_never_ends_is_no_exception_of_it(pytester: pytest.Pytester, body: str) -> None:
+    """It is pushed out of its loop, by an exception that nobody may see: neither pytest nor who has set a hook."""
+    indented = body.strip().replace("\n", "\n    ")
+    result = run(
+        pytester,
+        "threads=1, stuck=1",
+        f"def loop():\n    {indented}\nthread = threading.Thread(target=loop)\nthread.start()\nthread.join()",
+    )
+
+    result.assert_outcomes(failed=1, passed=1)
+    assert "Unwind" not in result.stdout.str() + result.stderr.str()
+    assert "Push" not in result.stdout.str() + result.stderr.str()
+
+
 @pytest.mark.parametrize("body", LIVELOCKS.values(), ids=LIVELOCKS.keys())
 def test_tasks_that_move_for_ever(pytester: pytest.Pytester, body: str) -> None:
     result = run(pytester, "steps=3000", body)
