@@ -22,6 +22,7 @@ from pytest_racecheck.instrument.classify import CACHES, module_of
 from pytest_racecheck.instrument.primitives import PRIMITIVES
 from pytest_racecheck.instrument.rewrite import Hooks, Plan, rewrite
 from pytest_racecheck.instrument.scope import SYNCHRONISING_MODULES, Scope
+from pytest_racecheck.instrument.state import PLAINLY
 from pytest_racecheck.instrument.versions import FREE_THREADED_BUILD
 
 _monitoring: Final[Any] = getattr(sys, "monitoring", None)
@@ -340,7 +341,8 @@ class Discoverer:
         key = (id(code), id(namespace), plan)
         known = _rewritten.get(key)
         if known is None or known.old is not code or known.namespace is not namespace:
-            new = rewrite(code, self._hooks[plan], plan, module=module, namespace=namespace)
+            way_round = PLAINLY if plan is Plan.SYNC else None
+            new = rewrite(code, self._hooks[plan], plan, module=module, namespace=namespace, way_round=way_round)
             known = _rewritten[key] = _Rewritten(code, new, namespace)
         return known.new
 

@@ -10,7 +10,17 @@ from typing import Final
 
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.values import Failure
-from pytest_racecheck.instrument import attributes, calls, containers, futures, primitives, threads, unproven, variables
+from pytest_racecheck.instrument import (
+    at_once,
+    attributes,
+    calls,
+    containers,
+    futures,
+    primitives,
+    threads,
+    unproven,
+    variables,
+)
 from pytest_racecheck.instrument.discovery import Discoverer
 from pytest_racecheck.instrument.recording import Recording
 from pytest_racecheck.instrument.rewrite import Hooks, Plan
@@ -139,3 +149,4 @@ class Rewriting:
         primitives.UNHEARD.clear()
         unproven.forget_run()
         primitives.DONE.clear()
+        at_once.UNTOUCHED.forget()

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.task import Task
 from pytest_racecheck.core.values import WHOLE, Kind, Operation, Site
+from pytest_racecheck.instrument.at_once import AT_ONCE, UNTOUCHED
 from pytest_racecheck.instrument.names import container_name
 from pytest_racecheck.instrument.sharing import Place
 from pytest_racecheck.instrument.synchronisation import BUILT_FROM_LOCKS
@@ -139,6 +140,10 @@ class Primitive(NamedTuple):
         if self.function in _NOTIFIES:
             _note_whether_heard(task, site, owner)
         changed = () if self.looks or self.function is threading.Condition.wait else ((id(owner), WHOLE),)
+        at_once = AT_ONCE.get(self.function)
+        # A strategy that follows is told of every object inside that is touched, and the hooks do that.
+        if at_once is not None and controller.touched is None and UNTOUCHED and at_once.is_sure(owner):
+            return at_once.perform(controller, owner, function)
         within = Within(site, owner, self.waits, task, changed, self.open)
         return partial(_perform, task, within, function)
 

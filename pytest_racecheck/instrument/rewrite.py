@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import inspect
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -14,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from pytest_racecheck.core.values import Site
 from pytest_racecheck.instrument.slots import Slots, at_calls
 from pytest_racecheck.instrument.special import load_special
-from pytest_racecheck.instrument.splice import Instruction, Position, Step, put_together, take_apart
+from pytest_racecheck.instrument.splice import Instruction, Position, Step, put_together, take_apart, with_way_round
 from pytest_racecheck.instrument.versions import (
     BINARY_OPERATORS,
     COMPARISONS,
@@ -119,10 +120,11 @@ def rewrite(
     module: str,
     namespace: dict[str, Any],
     skipped: list[Skipped] | None = None,
+    way_round: object = None,
 ) -> CodeType:
     """``code`` and all code inside it, with hooks. Calls that had to be left alone are added to ``skipped``.
 
-    Names, variables, flags, lines and columns stay as they are. The rank of a site does not depend on the plan.
+    A function that is called while ``way_round`` is true runs as if it had no hooks; generators always have them. Names, variables, flags, lines and columns stay as they are. The rank of a site does not depend on the plan.
 
     Raises:
         UnsupportedInterpreterError: the bytecode of this interpreter is not known.
@@ -132,7 +134,7 @@ def rewrite(
         for field in fields(hooks)
         if (hook := getattr(hooks, field.name)) is not None and (plan is Plan.FULL or field.name in SYNCHRONISING)
     }
-    scope = _Scope(_tables(dialect()), wanted, module, namespace, [] if skipped is None else skipped)
+    scope = _Scope(_tables(dialect()), wanted, module, namespace, [] if skipped is None else skipped, way_round)
     return _Rewriting(code, scope, _label(code)).run()
 
 
@@ -166,6 +168,7 @@ class _Scope(NamedTuple):
     module: str
     namespace: dict[str, Any]
     skipped: list[Skipped]
+    way_round: object
 
 
 def _number(name: str) -> int:
@@ -201,6 +204,7 @@ _GLOBAL: Final = frozenset({"read_global", "write_global", "delete_global"})
 _COMPILERS_CELLS: Final = frozenset({"__class__", "__classdict__"})
 _CALL_PREFIXES: Final = frozenset({_PRECALL, _KW_NAMES})
 """Nothing may come between these and their CALL."""
+_RESUMABLE: Final = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _NEW_VALUES: Final = frozenset({_LOAD_CONST, _CONVERT_VALUE})
 """What these push is nobody else's."""
 
@@ -242,7 +246,10 @@ class _Rewriting:
             handler = handlers.get(instruction.opcode)
             if handler is not None:
                 handler(self, index, instruction)
-        return put_together(self.code, self.pieces, self.constants, self.extra_stack)
+        pieces = self.pieces
+        if self.scope.way_round is not None and not self.code.co_flags & _RESUMABLE:
+            pieces = with_way_round(pieces, take_apart(self.code), self.constant(self.scope.way_round))
+        return put_together(self.code, pieces, self.constants, self.extra_stack)
 
     # Building blocks
 

@@ -22,6 +22,10 @@ class Slots(NamedTuple):
     nulls: int
     exits: int
 
+    def lowest_null(self) -> int:
+        """How many values lie below the topmost NULL; -1 if there is none."""
+        return self.depth - (self.nulls & -self.nulls).bit_length() if self.nulls else -1
+
     def is_null(self, depth: int) -> bool:
         """Whether the value that deep (1 is the top) is NULL."""
         return bool(self.nulls >> depth - 1 & 1)

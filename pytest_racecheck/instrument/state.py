@@ -27,4 +27,14 @@ class State:
         """The thread that a task is just starting, see `instrument.threads`."""
 
 
+class Switch(list[None]):
+    """True or false for rewritten code, which holds it as a constant: so it must be the same object all the time."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
 STATE: Final = State()
+
+PLAINLY: Final = Switch()
+"""True while the running task does something in one step that surely waits for nothing: no hook need look at it."""
