@@ -3,8 +3,9 @@
     python benchmarks/verify.py
 
 Some threads increment a counter under a lock some times; k threads with m increments each can do so in
-(k * m)! / (m!)^k orders. Prints how many runs each tool makes until it says that it is done, and how long that takes,
-each in a process of its own, in which it has done the same once before. frontrun's search leaves orders out.
+(k * m)! / (m!)^k orders. Prints how many runs each tool makes until it says that it is done, and how much of the
+processor's time that takes: the median of some repetitions, in a process of its own, in which it has done the same once
+before. The tools take turns, so that other work on the machine slows all of them. frontrun's search leaves orders out.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import math
+import statistics
 import subprocess
 import sys
 import sysconfig
 import threading
 import time
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 
 from side_by_side import Workers
@@ -26,7 +29,11 @@ from pytest_racecheck.core.runner import Limits, Runner
 from pytest_racecheck.instrument.install import Rewriting
 from pytest_racecheck.instrument.scope import Scope
 from pytest_racecheck.strategies.dpor import Dpor
-from pytest_racecheck.strategies.sequential import Sequential
+
+REPETITIONS = 15
+ENOUGH_SECONDS = 2.0
+ROUNDS = 3
+"""So often do the tools take turns; the median counts."""
 
 SIZES = ((2, 1), (3, 1), (2, 3), (3, 2), (3, 3))
 
@@ -55,9 +62,7 @@ def racecheck(threads: int, times: int) -> int:
     here = Path(__file__)
     program = Workers(State, [incrementing(times)] * threads)
     with Runner(program, Rewriting(Scope(here.parent, (), here)), Limits(), 0, ()) as runner:
-        learning, covering = Sequential(), Dpor()
-        while learning.start_run():
-            runner.run(learning)
+        covering = Dpor()
         while covering.start_run():
             covering.end_run(runner.run(covering))
         assert covering.complete
@@ -92,10 +97,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=1)
     options = parser.parse_args()
     if options.tool:
-        TOOLS[options.tool](options.threads, options.times)  # what every tool does once a process is not measured
-        began = time.perf_counter()
-        runs = TOOLS[options.tool](options.threads, options.times)
-        print(runs, time.perf_counter() - began)
+        print(*measure_here(TOOLS[options.tool], options.threads, options.times))
     else:
         compare()
 
@@ -106,11 +108,23 @@ def compare() -> None:
     tools = [tool for tool in TOOLS if tool == "pytest-racecheck" or importlib.util.find_spec(tool)]
     for threads, times in SIZES:
         orders = math.factorial(threads * times) // math.factorial(times) ** threads
-        measured = {tool: measure(tool, threads, times) for tool in tools}
+        rounds = [{tool: measure(tool, threads, times) for tool in tools} for _ in range(ROUNDS)]
+        measured = {tool: sorted((each[tool] for each in rounds), key=itemgetter(1))[ROUNDS // 2] for tool in tools}
         for tool, (runs, seconds) in measured.items():
             print(f"{threads} x {times}: {orders:5,} orders  {tool:18} {runs:6,} runs {seconds * 1000:10,.1f} ms")
         if len(measured) > 1:
             print(f"    {measured['frontrun'][1] / measured['pytest-racecheck'][1]:.1f} x frontrun")
+
+
+def measure_here(tool: Callable[[int, int], int], threads: int, times: int) -> tuple[int, float]:
+    """Measure a tool in this process: runs, and the median of its seconds."""
+    tool(threads, times)  # what every tool does once a process is not measured
+    spent: list[float] = []
+    while not spent or (len(spent) < REPETITIONS and sum(spent) < ENOUGH_SECONDS):
+        began = time.process_time()
+        runs = tool(threads, times)
+        spent.append(time.process_time() - began)
+    return runs, statistics.median(spent)
 
 
 def measure(tool: str, threads: int, times: int) -> tuple[int, float]:

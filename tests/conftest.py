@@ -62,10 +62,19 @@ class FakeEngine:
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """What ends a search is the number of its runs, however busy the machine is.
+
+    The summary of hypothesis' plugin imports all of it, for every suite anew: left out.
+    """
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--racecheck-time=600 -p no:hypothesispytest")
+    return pytester
+
+
+@pytest.fixture
+def engine(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """Put the fake in the engine's place, for suites that run in this process."""
     fake = FakeEngine()
-    # Its summary imports all of hypothesis, for every suite anew.
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
     install = types.ModuleType("install")
     install.Rewriting = lambda scope: ("instrument", scope)  # type: ignore[attr-defined]

@@ -330,6 +330,10 @@ class Controller(Outside):
 
     def _choose(self, task: Task | None, place: str) -> Task | None:
         """Decide who moves next after ``task`` announced something or ended; ``None`` if nobody can."""
+        if self.script:
+            scripted = self._choose_by_script(task, place)
+            if scripted is not None:
+                return scripted
         enabled = self._enabled()
         early = self._may_wake_early() if enabled and (self.early_timeouts or self.woken < self.wakeups) else None
         if early is not None:
@@ -350,6 +354,27 @@ class Controller(Outside):
         if not self.away:
             self._nobody_can_move()
         return None
+
+    def _choose_by_script(self, task: Task | None, place: str) -> Task | None:
+        """Who is to move by what the strategy has laid down; ``None`` if that is not to be had, or there is no more."""
+        number = len(self.followed)
+        name, is_choice = self.script[number]
+        chosen = self.tasks.get(name)
+        if chosen is None or chosen not in self.alive or (chosen.blocked is not None and chosen.blocked()):
+            return None
+        self.followed.append((chosen.operation, tuple(self.touched or ())))
+        self.touched = []
+        if number + 1 == len(self.script):
+            self.script = ()
+        self.choices += is_choice
+        if chosen is task:
+            self._streak += 1
+            return chosen
+        self._streak = 0
+        default = task if task is not None and task in self._enabled() else self._enabled()[0]
+        if chosen is not default:
+            self._note_switch(task, place, chosen, preempts=default is task)
+        return chosen
 
     def _decide_with_early(self, task: Task | None, place: str, enabled: list[Task], early: Task) -> Task:
         """Decide where one more can be chosen: a task that waits, whatever else can move."""
@@ -387,27 +412,39 @@ class Controller(Outside):
             self.forced += 1
             return enabled[(enabled.index(default) + 1) % len(enabled)]
         self.choices += len(enabled) > 1
-        choice = Choice(
-            None if task is None else task.id,
-            tuple([each.id for each in enabled]),
-            tuple([each.operation for each in enabled]),
-            self.steps,
-            place,
-            1 if task is None else task.occurrence,
-            default.id,
-        )
-        chosen = self._ask(choice if self.touched is None else self._told_all(choice))
+        running = None if task is None else task.id
+        tasks = tuple([each.id for each in enabled])
+        operations = tuple([each.operation for each in enabled])
+        occurrence = 1 if task is None else task.occurrence
+        if self.touched is None:
+            choice = Choice(running, tasks, operations, self.steps, place, occurrence, default.id)
+        else:
+            touched, followed = tuple(self.touched), tuple(self.followed)
+            self.touched, self.followed, self.script = [], [], ()
+            choice = Choice(
+                running,
+                tasks,
+                operations,
+                self.steps,
+                place,
+                occurrence,
+                default.id,
+                touched,
+                self.waits_ended,
+                followed,
+            )
+        chosen = self._ask(choice)
         if chosen is not default:
-            if default is task and self.recorder is not None:
-                self._record_preemption(task)
-            self.schedule.append(Switch(choice.running or "", place, choice.occurrence, chosen.id, default is task))
+            self._note_switch(task, place, chosen, preempts=default is task)
         self._streak = self._streak + 1 if chosen is task else 0
         return chosen
 
-    def _told_all(self, choice: Choice) -> Choice:
-        told = choice._replace(touched=tuple(self.touched or ()), waits_ended=self.waits_ended)
-        self.touched = []
-        return told
+    def _note_switch(self, task: Task | None, place: str, chosen: Task, *, preempts: bool) -> None:
+        """Write down that somebody moves who would not if nobody said anything."""
+        if preempts and task is not None and self.recorder is not None:
+            self._record_preemption(task)
+        occurrence = 1 if task is None else task.occurrence
+        self.schedule.append(Switch("" if task is None else task.id, place, occurrence, chosen.id, preempts))
 
     def _record_preemption(self, task: Task) -> None:
         if self.recorder is not None:

@@ -108,7 +108,7 @@ def _search(runner: Runner, strategy: Strategy, progress: Progress) -> tuple[Fin
 def _limit_reached(runner: Runner, strategy: Strategy) -> str:
     if runner.runs >= runner.limits.runs:
         return "runs"
-    if runner.seconds >= runner.limits.seconds:
+    if runner.runs and runner.seconds >= runner.limits.seconds:
         return "time"
     if hasattr(strategy, "runs_left"):
         strategy.runs_left = runner.limits.runs - runner.runs

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 
 @contextmanager
@@ -45,7 +44,16 @@ def _chosen(allowed: set[int]) -> int:
     if worker.isdigit():
         return ordered[int(worker) % len(ordered)]
     try:
-        current = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[36])
+        current = int(_stat().rpartition(b")")[2].split()[36])
     except (OSError, ValueError, IndexError):
         return ordered[-1]
     return current if current in allowed else ordered[-1]
+
+
+def _stat() -> bytes:
+    """What Linux says of this process; read plainly, as every exploration asks."""
+    descriptor = os.open("/proc/self/stat", os.O_RDONLY)
+    try:
+        return os.read(descriptor, 4096)
+    finally:
+        os.close(descriptor)

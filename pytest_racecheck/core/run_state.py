@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import _thread
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, Self
 
 from pytest_racecheck.core.baton import Baton, make_baton
@@ -107,6 +107,12 @@ class RunState:
         """What the strategy is told at the end, if it wants to be told everything."""
         self.touched: list[Touch] | None = [] if getattr(strategy, "follows", False) else None
         """What the step that goes on has done beside its operation, if the strategy wants to be asked at every step."""
+        self.script: Sequence[tuple[TaskId, bool]] = ()
+        """Who is to move first, and then, and so on, if the strategy knows; and whether another could."""
+        if self.touched is not None and not self.early_timeouts and not self.wakeups:
+            self.script = getattr(strategy, "script", ())
+        self.followed: list[tuple[Operation, tuple[Touch, ...]]] = []
+        """The steps of it that were made, see `Choice`; it is over when the strategy is asked."""
         self.waits_ended = self.simultaneous = 0
         self.pending: tuple[tuple[TaskId, Operation], ...] = ()
         self.unproven: dict[str, None] = {}

@@ -80,6 +80,7 @@ class Runner:
             stack.enter_context(_random_state_restored())
             self._collect = stack.enter_context(collected_between_runs())
             self._stack = stack.pop_all()
+        self.began = time.perf_counter()  # what it takes to prepare the code is not part of the search
         return self
 
     def __exit__(
@@ -89,7 +90,7 @@ class Runner:
 
     @property
     def seconds(self) -> float:
-        """How long all this has taken so far."""
+        """How long the runs have taken so far."""
         return time.perf_counter() - self.began
 
     def run(self, strategy: Strategy, *, recorded: bool = False) -> Trace:

@@ -6,6 +6,7 @@ import _thread
 import ctypes
 import gc
 import sys
+from functools import cache
 from typing import Any, Final, Protocol
 
 _WORDS: Final = 60
@@ -72,8 +73,9 @@ def _state_address() -> int:
     return int(get_state())
 
 
+@cache
 def _offset() -> int | None:
-    """Where in the thread's state key and sentinel are: both are known from a local that is made for that."""
+    """Where in a thread's state key and sentinel are: both are known from a local that is made for that."""
     local = _thread._local()
     local.value = None
     key, sentinel = _key_and_sentinel(local)

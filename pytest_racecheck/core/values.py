@@ -123,6 +123,9 @@ class Choice(NamedTuple):
     """What the last step did beside its operation; only for strategies with a true ``follows``."""
     waits_ended: int = 0
     """How many timed waits, sleeps among them, have ended by time; each did only because nobody else could move."""
+    followed: tuple[tuple[Operation, tuple[Touch, ...]], ...] = ()
+    """The steps that were made by the ``script`` of such a strategy: each operation, and what the step before it did
+    beside its own."""
 
 
 class Switch(NamedTuple):

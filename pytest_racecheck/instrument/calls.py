@@ -245,7 +245,7 @@ def _cached(site: Site, function: Any) -> None:
         if site.shared:
             for constant in wrapped.__code__.co_consts:
                 if type(constant) is Site:
-                    constant.shared = True
+                    STATE.sharing.share(constant)
 
 
 _CALLS: Final[dict[int, Any]] = {

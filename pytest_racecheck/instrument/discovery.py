@@ -9,21 +9,22 @@ import sys
 import threading
 import weakref
 from _thread import get_ident
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, Final
 
 from pytest_racecheck.core.controller import Controller
+from pytest_racecheck.core.ours import is_ours
 from pytest_racecheck.core.values import Site
 from pytest_racecheck.instrument import futures, stand_ins, threads, unproven
 from pytest_racecheck.instrument.attributes import ATTRIBUTES
 from pytest_racecheck.instrument.classify import CACHES, module_of
+from pytest_racecheck.instrument.prepared import Entry, Known, Prepared, prepared_for
 from pytest_racecheck.instrument.primitives import PRIMITIVES
 from pytest_racecheck.instrument.rewrite import Hooks, Plan, rewrite
 from pytest_racecheck.instrument.scope import SYNCHRONISING_MODULES, Scope
-from pytest_racecheck.instrument.state import PLAINLY
-from pytest_racecheck.instrument.versions import FREE_THREADED_BUILD
+from pytest_racecheck.instrument.state import PLAINLY, STATE
 
 _monitoring: Final[Any] = getattr(sys, "monitoring", None)
 
@@ -32,9 +33,6 @@ PROFILED_RUNS: Final = 6
 
 MOST_MADE: Final = 100
 """So much may be remembered of functions or types that runs have made before it is forgotten."""
-
-SAME_PLACE: Final = 16
-"""So many sites are remembered of one place: code that each run makes anew (exec, import) has new ones each time."""
 
 _HARMLESS: Final = frozenset(
     {*SYNCHRONISING_MODULES, "logging", "re", "_pytest", "pytest", "pluggy", "contextlib", "typing", "abc", "enum",
@@ -60,17 +58,6 @@ class Opaque:
 OPAQUE: Final = Opaque()
 
 
-class Entry:
-    """What is known of one code object: by what it is replaced, and what a call of it means."""
-
-    __slots__ = ("code", "replacement", "verdict")
-
-    def __init__(self, code: CodeType, replacement: CodeType | None, verdict: Any) -> None:
-        self.code = code
-        self.replacement = replacement
-        self.verdict = verdict
-
-
 class _Rewritten:
     """Code that was rewritten once; kept for the whole process, as rewriting is what costs."""
 
@@ -83,8 +70,6 @@ class _Rewritten:
 
 
 _rewritten: dict[tuple[int, int, Plan], _Rewritten] = {}
-_stocks: dict[tuple[str, tuple[str, ...]], dict[int, tuple[CodeType, Plan | None]]] = {}
-"""For each scope that was met, how the code that there was is to be instrumented: explorations repeat the question."""
 
 
 class _HarmlessTypes:
@@ -111,24 +96,23 @@ class Discoverer:
 
     OPAQUE = OPAQUE
 
-    def __init__(self, scope: Scope, hooks: dict[Plan, Hooks], controller: Controller) -> None:
+    def __init__(
+        self, scope: Scope, hooks: dict[Plan, Hooks], controller: Controller, *, outermost: bool = True
+    ) -> None:
         self._scope = scope
         self._hooks = hooks
         self._controller = controller
-        self._entries: dict[int, Entry] = {}
-        self._stock = _stocks.setdefault((scope.root, scope.sources), {})
+        self._prepared = prepared_for(scope) if outermost else Prepared()
+        self._known = self._prepared.known
         self._swapped: dict[int, tuple[weakref.ref[FunctionType], CodeType]] = {}
         self._swapped_to_keep = 0
-        self._functions: dict[int, list[FunctionType]] = {}
         self._classes: dict[int, type] = {}
         self._calls: dict[tuple[int, int], tuple[CodeType, Site]] = {}
         self._watched: frozenset[str] = frozenset()
         self._tool: int | None = None
+        self._looks_out = False
         self._runs = 0
         self._has_met = False
-        self.sites: dict[str, list[Site]] = {}
-        self.full = 0
-        self.failed: dict[str, None] = {}
         self.harmless = _HarmlessTypes()
         self._foreign: dict[int, tuple[type, bool]] = {}
         self._types: list[dict[Any, Any]] = [*CACHES, self._classes, self._foreign, self.harmless.known]
@@ -138,28 +122,45 @@ class Discoverer:
     # -- for the length of an exploration ----------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Swap the code of what must not run without hooks even once, and look out for the rest."""
-        self._place_stand_ins()
-        for function in (threading.Thread._bootstrap, threading.Thread._bootstrap_inner):  # type: ignore[attr-defined]
+        """Swap the code of what must not run without hooks even once, and look out for the rest.
+
+        Most of that is known from the exploration before.
+        """
+        prepared = self._prepared
+        if not prepared.swaps:
+            self._place_stand_ins()
+            for function in (threading.Thread._bootstrap, threading.Thread._bootstrap_inner):  # type: ignore[attr-defined]
+                self.entry(function)
+        for reference, old, new in prepared.swaps:
+            function = reference()
+            if function is not None:
+                if function.__code__ is old:
+                    function.__code__ = new
+                else:  # somebody else has swapped it, too
+                    self.entry(function)
+        for function in prepared.news(self._scope):
             self.entry(function)
-        for function in _all_functions():
-            self._take_stock(function)
-        self._look_out()
+        prepared.keep(self._swapped)
+        self._swapped.clear()
+        self._known = Known(prepared.known)
+        if not prepared.swaps_all or self._known.failed:
+            self.look_out()
 
     def end(self) -> None:
         """Give every function its own code back."""
         self._stop_looking()
         for reference, code in self._swapped.values():
-            function = reference()
-            if function is not None:
-                function.__code__ = code
+            _give_back(reference, code)
         self._swapped.clear()
+        for swap in self._prepared.swaps:
+            _give_back(swap.function, swap.old)
 
     def next_run(self) -> bool:
         """Another run begins; tell whether the last one has met code that it ran without hooks."""
         self._runs += 1
         met, self._has_met = self._has_met, False
-        self._scope.forget_adopted()
+        if self._scope.forget_adopted():
+            self._prepared.scope_has_grown()
         if len(self._swapped) > 2 * self._swapped_to_keep + MOST_MADE:
             self._swapped = {key: each for key, each in self._swapped.items() if each[0]() is not None}
             self._swapped_to_keep = len(self._swapped)
@@ -178,15 +179,33 @@ class Discoverer:
 
     def evaluated(self, namespace: Any) -> None:
         """Code in scope runs text in a namespace: what is defined there is in scope as well."""
+        self.look_out()
         if type(namespace) is dict:
             self._scope.adopt(namespace)
+            self._prepared.scope_has_grown()
 
     def watch(self, places: frozenset[str]) -> None:
         """Make the sites of these keys choices, those that are still to be found as well."""
         self._watched |= places
         for place in places:
-            for site in self.sites.get(place, ()):
-                site.shared = True
+            for site in self._known.sites(place):
+                STATE.sharing.share(site)
+
+    # -- what is known -----------------------------------------------------------------------------------------
+
+    def sites(self, key: str) -> Sequence[Site]:
+        """The sites of a key that are known."""
+        return self._known.sites(key)
+
+    @property
+    def full(self) -> int:
+        """How much code was rewritten with every hook."""
+        return self._known.full
+
+    @property
+    def failed(self) -> Mapping[str, None]:
+        """Sentences on code that could not be rewritten."""
+        return self._known.failed
 
     # -- what the hooks ask ------------------------------------------------------------------------------------
 
@@ -196,8 +215,10 @@ class Discoverer:
         Its code is swapped if it should be, so that the call that follows runs with hooks.
         """
         code = function.__code__
-        found = self._entries.get(id(code))
+        found = self._known.entries.get(id(code))
         if found is None or found.code is not code:
+            found = self._known.entry(code)
+        if found is None:
             with self._controller.unhooked():
                 found = self._discover(code, function.__globals__)
         if found.replacement is not None:
@@ -211,9 +232,7 @@ class Discoverer:
         if known is None or known[0] is not code:
             site = stand_ins.site_of(frame, name)
             site.hidden = not self._scope.covers(code, frame.f_globals)
-            sites = self.sites.setdefault(site.key, [])
-            sites.append(site)
-            del sites[:-SAME_PLACE]
+            self._known.add_site(site)
             known = self._calls[id(code), frame.f_lasti] = (code, site)
         return known[1]
 
@@ -264,7 +283,7 @@ class Discoverer:
 
     def _is_profiled(self) -> bool:
         """Looking costs: in the first runs, and in every one whose number is a power of two."""
-        return self._runs < PROFILED_RUNS or not self._runs & (self._runs - 1)
+        return self._looks_out and (self._runs < PROFILED_RUNS or not self._runs & (self._runs - 1))
 
     def task_ended(self) -> None:
         """A task ends in this thread."""
@@ -302,26 +321,13 @@ class Discoverer:
         self._stand_in(load, stand_ins.told(load, unproven.imports))
 
     def _stand_in(self, function: FunctionType, code: CodeType) -> None:
-        self._entries[id(code)] = Entry(code, None, None)
+        self._known.entries[id(code)] = Entry(code, None, None)
         self._swap(function, code)
 
-    def _take_stock(self, function: FunctionType) -> None:
-        code = function.__code__
-        known = self._stock.get(id(code))
-        if known is None or known[0] is not code:
-            plan = self._scope.plan(code, function.__globals__)
-            known = self._stock[id(code)] = (code, plan)
-        if known[1] is Plan.FULL:
-            self._functions.setdefault(id(code), []).append(function)
-            if code.co_filename == self._scope.test_file:
-                self.entry(function)
-        elif known[1] is Plan.SYNC:
-            self.entry(function)
-
     def _discover(self, code: CodeType, namespace: dict[str, Any]) -> Entry:
-        plan = self._scope.plan(code, namespace)
+        plan = self._prepared.plan(code, namespace, self._scope)
         if plan is None:
-            entry = self._entries[id(code)] = Entry(code, None, OPAQUE)
+            entry = self._known.entries[id(code)] = Entry(code, None, OPAQUE)
             return entry
         module = str(namespace.get("__name__", ""))
         verdict = None if plan is Plan.FULL or module.partition(".")[0] in _HARMLESS else OPAQUE
@@ -330,12 +336,12 @@ class Discoverer:
         except RecursionError:
             raise
         except Exception as error:
-            self.failed[f"{code.co_qualname} ({code.co_filename}:{code.co_firstlineno}): {error!r}"] = None
-            entry = self._entries[id(code)] = Entry(code, None, OPAQUE)
+            self._known.failed[f"{code.co_qualname} ({code.co_filename}:{code.co_firstlineno}): {error!r}"] = None
+            entry = self._known.entries[id(code)] = Entry(code, None, OPAQUE)
             return entry
-        self.full += plan is Plan.FULL
+        self._known.full += plan is Plan.FULL
         self._register(code, new, verdict, hidden=plan is Plan.SYNC)
-        return self._entries[id(code)]
+        return self._known.entries[id(code)]
 
     def _rewrite(self, code: CodeType, plan: Plan, module: str, namespace: dict[str, Any]) -> CodeType:
         key = (id(code), id(namespace), plan)
@@ -348,15 +354,15 @@ class Discoverer:
 
     def _register(self, old: CodeType, new: CodeType, verdict: Any, *, hidden: bool) -> None:
         """Know a code object, what it became, and all code inside both: functions made in a run carry that."""
-        self._entries[id(old)] = Entry(old, new, verdict)
-        self._entries[id(new)] = Entry(new, None, verdict)
+        self._known.entries[id(old)] = Entry(old, new, verdict)
+        self._known.entries[id(new)] = Entry(new, None, verdict)
         for constant in new.co_consts:
             if type(constant) is Site:
                 constant.hidden = hidden
-                known = self.sites.setdefault(constant.key, [])
-                constant.shared = constant.key in self._watched or any(site.shared for site in known)
-                known.append(constant)
-                del known[:-SAME_PLACE]
+                constant.shared = False
+                alike = self._known.add_site(constant)
+                if constant.key in self._watched or any(site.shared for site in alike):
+                    STATE.sharing.share(constant)
         for inner_old, inner_new in zip(old.co_consts, new.co_consts, strict=False):
             if type(inner_old) is CodeType and inner_old is not inner_new:
                 self._register(inner_old, inner_new, verdict, hidden=hidden)
@@ -368,8 +374,10 @@ class Discoverer:
             self._swapped[id(function)] = (weakref.ref(function), function.__code__)
         function.__code__ = code
 
-    def _look_out(self) -> None:
-        if sys.version_info >= (3, 12):
+    def look_out(self) -> None:
+        """Hear of all code that begins to run: there may be some that is in scope and was not swapped."""
+        self._looks_out = True
+        if sys.version_info >= (3, 12) and self._tool is None:
             monitoring = _monitoring
             free = [tool for tool in (4, 3, 5, 2, 0) if monitoring.get_tool(tool) is None]
             if not free:
@@ -388,65 +396,42 @@ class Discoverer:
 
     def _on_start(self, code: CodeType, _offset: int) -> object:
         """Code has begun to run; called once for each code object that is known after that."""
-        known = self._entries.get(id(code))
-        if known is not None and known.code is code:
+        if self._known.entry(code) is not None:
             return _monitoring.DISABLE
         if get_ident() == self._controller.ident:
             with self._controller.unhooked():
                 self._met(code, sys._getframe(1).f_globals)
             return _monitoring.DISABLE
-        return None
+        # Not in a task. What is never of interest is not asked for again: our own code most of all.
+        if is_ours(code.co_filename):
+            return _monitoring.DISABLE
+        plan = self._prepared.plan(code, sys._getframe(1).f_globals, self._scope)
+        return None if plan is not None else _monitoring.DISABLE
 
     def _profile(self, frame: FrameType, event: str, _argument: object) -> None:
         if event == "call":
             code = frame.f_code
-            known = self._entries.get(id(code))
-            if (known is None or known.code is not code) and get_ident() == self._controller.ident:
+            if self._known.entry(code) is None and get_ident() == self._controller.ident:
                 with self._controller.unhooked():
                     self._met(code, frame.f_globals)
 
     def _met(self, code: CodeType, namespace: dict[str, Any]) -> None:
         """Code that nobody called where we see it: from the next call on it runs with hooks."""
-        if self._scope.plan(code, namespace) is None:
-            self._entries[id(code)] = Entry(code, None, OPAQUE)
+        if self._prepared.plan(code, namespace, self._scope) is None:
+            self._known.entries[id(code)] = Entry(code, None, OPAQUE)
             return
-        functions = self._functions.get(id(code)) or [
+        functions = self._prepared.functions_of(code) or [
             function for function in gc.get_referrers(code) if type(function) is FunctionType
         ]
         for function in functions:
             if function.__code__ is code:
                 self._has_met = True
                 self.entry(function)
-        self._entries.setdefault(id(code), Entry(code, None, OPAQUE))
+        if self._known.entry(code) is None:
+            self._known.entries[id(code)] = Entry(code, None, OPAQUE)
 
 
-def _all_functions() -> Iterator[FunctionType]:
-    """Every function there is; where the collector forgets them (3.13t, once there are threads), those of modules."""
-    if FREE_THREADED_BUILD:
-        return iter(
-            {id(each): each for module in list(sys.modules.values()) for each in _functions_in(module, set())}.values()
-        )
-    return (each for each in gc.get_objects() if type(each) is FunctionType)
-
-
-def _functions_in(owner: Any, seen: set[int]) -> Iterator[FunctionType]:
-    """The functions in a module or class, those in its own classes and properties as well."""
-    for value in list(getattr(owner, "__dict__", {}).values()):
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        kind = type(value)
-        if kind is FunctionType:
-            yield value
-        elif kind in (staticmethod, classmethod):
-            yield from _only_functions(value.__func__)
-        elif kind is property:
-            yield from _only_functions(value.fget, value.fset, value.fdel)
-        elif issubclass(kind, type) and getattr(value, "__module__", None) == getattr(
-            owner, "__module__", owner.__name__
-        ):
-            yield from _functions_in(value, seen)
-
-
-def _only_functions(*values: object) -> Iterator[FunctionType]:
-    return (value for value in values if type(value) is FunctionType)
+def _give_back(reference: weakref.ref[FunctionType], code: CodeType) -> None:
+    function = reference()
+    if function is not None:
+        function.__code__ = code

@@ -73,6 +73,7 @@ class Rewriting:
         self._scope = scope
         self._controller: Controller | None = None
         self._discoverer: Discoverer | None = None
+        self._sharing = Sharing()
 
     @contextmanager
     def installed(self, controller: Controller) -> Iterator[None]:
@@ -82,9 +83,11 @@ class Rewriting:
         """
         dialect()
         before = (STATE.controller, STATE.sharing, STATE.discoverer)
-        discoverer = Discoverer(self._scope, {Plan.FULL: HOOKS, Plan.SYNC: SYNCHRONISATION_HOOKS}, controller)
-        STATE.controller, STATE.sharing, STATE.discoverer = controller, Sharing(), discoverer
-        self._controller, self._discoverer = controller, discoverer
+        hooks = {Plan.FULL: HOOKS, Plan.SYNC: SYNCHRONISATION_HOOKS}
+        discoverer = Discoverer(self._scope, hooks, controller, outermost=STATE.discoverer is None)
+        sharing = Sharing()
+        STATE.controller, STATE.sharing, STATE.discoverer = controller, sharing, discoverer
+        self._controller, self._discoverer, self._sharing = controller, discoverer, sharing
         controller.on_task_start = discoverer.task_started
         controller.on_task_end = discoverer.task_ended
         try:
@@ -93,6 +96,7 @@ class Rewriting:
                 yield
         finally:
             discoverer.end()
+            sharing.forget_sites()
             STATE.controller, STATE.sharing, STATE.discoverer = before
             self._forget_run()
 
@@ -125,10 +129,8 @@ class Rewriting:
 
     def fingerprint(self, places: AbstractSet[str]) -> str:
         """See `Instrument`."""
-        sites = self._discoverer.sites if self._discoverer else {}
-        known = [
-            f"{place} {sites[place][0].action} {sites[place][0].name}" for place in sorted(places) if place in sites
-        ]
+        first = [self._discoverer.sites(place)[:1] for place in sorted(places)] if self._discoverer else []
+        known = [f"{site.key} {site.action} {site.name}" for sites in first for site in sites]
         return f"{zlib.crc32(chr(10).join(known).encode()):08x}"
 
     def uninstrumented(self) -> tuple[str, ...]:
@@ -138,9 +140,7 @@ class Rewriting:
 
     def shared_sites(self) -> tuple[str, ...]:
         """See `Instrument`."""
-        if self._discoverer is None:
-            return ()
-        return tuple(sorted(key for key, sites in self._discoverer.sites.items() if any(site.shared for site in sites)))
+        return tuple(sorted({site.key for site in self._sharing.shared}))
 
     def _forget_run(self) -> None:
         HOLDERS.forget()

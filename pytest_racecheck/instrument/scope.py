@@ -48,9 +48,9 @@ class Scope:
     """
 
     def __init__(self, root: Path, sources: tuple[str, ...], test_file: Path) -> None:
-        self.root = str(root.resolve()) + os.sep
+        self.root = _resolved(root) + os.sep
         self.sources = sources
-        self.test_file = str(test_file.resolve())
+        self.test_file = _resolved(test_file)
         self._patterns = tuple(re.compile(fnmatch.translate(source)) for source in sources)
         self._files: dict[str, bool] = {}
         self._adopted: dict[int, dict[str, Any]] = {}
@@ -80,9 +80,11 @@ class Scope:
         """Cover what ``exec`` defines in a namespace; kept for this run, or another one would get its identity."""
         self._adopted[id(namespace)] = namespace
 
-    def forget_adopted(self) -> None:
-        """A new run begins."""
+    def forget_adopted(self) -> bool:
+        """A new run begins; tell whether the last one has adopted anything."""
+        had_any = bool(self._adopted)
         self._adopted.clear()
+        return had_any
 
     def plan(self, code: CodeType, namespace: dict[str, Any]) -> Plan | None:
         """How to instrument code that is going to run in a task; ``None`` to leave it alone."""
@@ -119,10 +121,10 @@ class Scope:
 
     def _named_files(self) -> set[str]:
         """Files, and folders with a separator at the end, of the modules that are named and loaded."""
-        found = set()
-        for name, module in list(sys.modules.items()):
+        found = set[str]()
+        for name, module in list(sys.modules.items()) if self.sources else ():
             file = getattr(module, "__file__", None)
-            if isinstance(file, str) and self.sources and self._names(name):
+            if isinstance(file, str) and self._names(name):
                 path = _absolute(file)
                 found.add(path.removesuffix("__init__.py") if path.endswith(f"{os.sep}__init__.py") else path)
         return found
@@ -135,6 +137,12 @@ def _exists(module: str) -> bool:
         return module in sys.modules or top in sys.modules or importlib.util.find_spec(top) is not None
     except (ImportError, ValueError):
         return False
+
+
+@functools.lru_cache(maxsize=64)
+def _resolved(path: Path) -> str:
+    """Where a path leads; all tests of a file ask the same."""
+    return str(path.resolve())
 
 
 def _absolute(path: str) -> str:

@@ -48,6 +48,8 @@ class Sharing:
         """References to objects that have gone since the last access."""
         self._found: set[Site] = set()
         self._aliases: dict[int, int] = {}
+        self.shared: dict[Site, None] = {}
+        """All sites that are choices."""
         self.handed_out: set[int] = set()
         """Objects whose dict was handed out: others may go over it as over any container."""
         self.travelling: set[int] = set()
@@ -121,6 +123,17 @@ class Sharing:
         self._found |= other.sites
         self._found |= location.sites
 
+    def share(self, site: Site) -> None:
+        """Make a site a choice."""
+        site.shared = True
+        self.shared[site] = None
+
+    def forget_sites(self) -> None:
+        """The exploration is over: no site is a choice any more."""
+        for site in self.shared:
+            site.shared = False
+        self.shared.clear()
+
     def is_shared(self, place: Place) -> bool:
         """Whether two tasks have met at a place in this run, one of them writing."""
         location = self._targets.get(place[0], {}).get(place[1])
@@ -139,7 +152,7 @@ class Sharing:
         """Make the sites that were found choices, and forget the run; tell whether there were any."""
         learned = any(not site.shared for site in self._found)
         for site in self._found:
-            site.shared = True
+            self.share(site)
         self._found.clear()
         self._targets.clear()
         self._references.clear()

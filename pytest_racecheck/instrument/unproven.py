@@ -66,6 +66,8 @@ def runs_text(controller: Controller, site: Site) -> None:
 def imports(_name: object) -> None:
     """A module is going to be loaded: its body is executed in one step."""
     controller = STATE.controller
+    if STATE.discoverer is not None:
+        STATE.discoverer.look_out()
     if controller.touched is not None and controller.concurrent and get_ident() == controller.ident:
         controller.not_proven("a module is imported while several tasks run, and its body is executed in one step")
 

@@ -1,8 +1,8 @@
-"""The happens-before order of one run: what each step touched, which steps it must follow, and where races are."""
+"""What conflicts, and the order that comes of it: which steps of a run must follow which others, and races."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Final
 
 from pytest_racecheck.core.values import WHOLE, Kind, Operation, TaskId, Touch
@@ -15,43 +15,49 @@ NO_TARGET: Final = frozenset({"start", "end", "sleep", "yield", "spawn"})
 
 ACCESSES: Final = frozenset({"read", "write", "update", "call"})
 
-Clock = dict[TaskId, int]
-"""For each task, how many of its steps are known to come before."""
+MOST_PARTS: Final = 100
+"""With more parts than that, those are looked for that nobody touches any more."""
+
+Steps = int
+"""Some steps of a run, as a number: bit ``i`` is set if the step of index ``i`` is among them."""
 
 
 class Event:
     """One step of a run: an operation of a task, and what it did beside that."""
 
-    __slots__ = ("clock", "enabled", "index", "kind", "number", "operation", "parent", "task", "touches", "waits_ended")
+    __slots__ = (
+        "announced", "before", "enabled", "index", "operation", "past", "task", "time", "touches", "waits_ended",
+    )  # fmt: skip
 
     def __init__(
         self,
         index: int,
-        number: int,
         task: TaskId,
         operation: Operation,
-        enabled: Mapping[TaskId, Operation],
-        waits_ended: int,
+        touches: tuple[Touch, ...],
         before: Event | None,
-        parent: Event | None,
+        enabled: Sequence[TaskId] = (),
+        waits_ended: int = 0,
     ) -> None:
         self.index = index
-        self.number = number
-        """Which step of its task it is, from 1."""
         self.task = task
         self.operation = operation
-        self.kind: Kind = operation.kind
+        self.announced = self.touches = touches
+        """What it said that it would touch, and what it has touched, which may be more."""
+        self.before = before
+        """The step of its task before it; of a first one, the step that started the task."""
         self.enabled = enabled
-        """Who could have moved in its place, and what each was about to do."""
+        """Who could have moved in its place."""
         self.waits_ended = waits_ended
-        self.touches = touches_of(operation, before)
-        self.parent = parent
-        """The step that started the task, where this is its first one."""
-        self.clock: Clock = {}
+        """How many timed waits had ended when it came."""
+        self.past: Steps = 0
+        """Itself and the steps that it comes after in every run that is equivalent to this one."""
+        self.time: Steps = 0
+        """The steps before the last moment at which time passed."""
 
-    def also(self, touched: Iterable[Touch]) -> None:
-        """Add what the step did without announcing it."""
-        self.touches = (*self.touches, *touched)
+    def follows(self, other: Event) -> bool:
+        """Whether it comes after the other one, or is the other one, in every run that is equivalent to this one."""
+        return bool(self.past >> other.index & 1)
 
     def takes(self, target: int) -> bool:
         """Whether it took a lock: it was announced as taking it, or did it inside of something else."""
@@ -60,28 +66,30 @@ class Event:
 
     def was_woken(self) -> bool:
         """Whether it could be carried out only because time had passed."""
-        return self.kind == "sleep" or any(touch.kind == "give-up" for touch in self.touches)
-
-    def follows(self, other: Event) -> bool:
-        """Whether it comes after the other one in every run that is equivalent to this one."""
-        return self.clock.get(other.task, 0) >= other.number
+        return self.operation.kind == "sleep" or any(touch.kind == "give-up" for touch in self.touches)
 
 
-def touches_of(operation: Operation, before: Event | None) -> tuple[Touch, ...]:
-    """What an operation touches, by what it announces.
+# -- conflicts ---------------------------------------------------------------------------------------------------
 
-    One instruction may announce several accesses, and acts only after the last one: each has what came before it.
-    """
-    if operation.kind in NO_TARGET or not operation.target:
+
+def touches_of(operation: Operation) -> tuple[Touch, ...]:
+    """What an operation touches, by what it announces."""
+    kind: Kind = operation.kind
+    if kind in NO_TARGET or not operation.target:
         return ()
-    kind: Kind = "read" if operation.looks else operation.kind
+    if operation.looks:
+        kind = "read"
     own = Touch(kind, operation.target, operation.part)
-    touches = (own, *(Touch(kind, target, part) for target, part in operation.also))
-    if before is None or before.operation.site is not operation.site:
-        return touches
-    if operation.kind not in ACCESSES or before.kind not in ACCESSES:
-        return touches
-    return (*before.touches, *touches)
+    if not operation.also:
+        return (own,)
+    return (own, *[Touch(kind, target, part) for target, part in operation.also])
+
+
+def goes_on(operation: Operation, before: Operation | None) -> bool:
+    """Whether two operations belong to one instruction, which acts only after the last one: it does what both do."""
+    return (
+        before is not None and before.site is operation.site and operation.kind in ACCESSES and before.kind in ACCESSES
+    )
 
 
 def conflict(one: Touch, other: Touch) -> bool:
@@ -94,114 +102,224 @@ def conflict(one: Touch, other: Touch) -> bool:
     )
 
 
-def dependent(one: Iterable[Touch], other: tuple[Touch, ...]) -> bool:
+def dependent(one: Iterable[Touch], other: Sequence[Touch]) -> bool:
     """Whether any of the touches conflict."""
     return any(conflict(left, right) for left in one for right in other)
+
+
+def collide(one: Operation, other: Operation) -> bool:
+    """Whether two operations of different tasks conflict, by what they announce."""
+    if one.also or other.also:
+        return dependent(touches_of(one), touches_of(other))
+    if one.target != other.target or not one.target or one.kind in NO_TARGET or other.kind in NO_TARGET:
+        return False
+    if (one.looks or one.kind in READS) and (other.looks or other.kind in READS):
+        return False
+    return one.part == other.part or WHOLE in (one.part, other.part)
+
+
+# -- the order ---------------------------------------------------------------------------------------------------
+
+
+class _Part:
+    """Which steps touched one part of one target, and how."""
+
+    __slots__ = ("inner_reads", "inner_writes", "reads", "writes")
+
+    def __init__(self) -> None:
+        self.reads: Steps = 0
+        self.writes: Steps = 0
+        self.inner_reads: Steps = 0
+        self.inner_writes: Steps = 0
+
+    def add(self, touch: Touch, step: Steps) -> None:
+        if touch.kind in READS:
+            if touch.inner:
+                self.inner_reads |= step
+            else:
+                self.reads |= step
+        elif touch.inner:
+            self.inner_writes |= step
+        else:
+            self.writes |= step
+
+    def against(self, touch: Touch) -> Steps:
+        """The steps that conflict with a touch of this part."""
+        if touch.kind in READS:
+            return self.writes if touch.inner else self.writes | self.inner_writes
+        if touch.inner:
+            return self.writes | self.reads
+        return self.writes | self.reads | self.inner_writes | self.inner_reads
+
+    def is_touched(self) -> bool:
+        return bool(self.reads | self.writes | self.inner_reads | self.inner_writes)
+
+    def cut(self, left: Steps) -> None:
+        self.reads &= left
+        self.writes &= left
+        self.inner_reads &= left
+        self.inner_writes &= left
+
+
+class _Target:
+    """Which steps touched one target; of a lock, which took it, and which came while it was taken."""
+
+    __slots__ = ("any", "busy", "changed", "held", "parts", "takes")
+
+    def __init__(self) -> None:
+        self.any = _Part()
+        self.parts: dict[Hashable, _Part] = {}
+        self.takes: Steps = 0
+        self.changed: Steps = 0
+        """Steps that took it or gave it back; ``held`` are those of them that left it taken."""
+        self.held: Steps = 0
+        self.busy: Steps = 0
+        """Steps that came while it was taken."""
+
+    def against(self, touch: Touch) -> Steps:
+        part = touch.part
+        if part == WHOLE:
+            return self.any.against(touch)
+        own, whole = self.parts.get(part), self.parts.get(WHOLE)
+        return (own.against(touch) if own else 0) | (whole.against(touch) if whole else 0)
+
+    def add(self, touch: Touch, step: Steps, event: Event) -> None:
+        self.any.add(touch, step)
+        part = self.parts.get(touch.part)
+        if part is None:
+            part = self.parts[touch.part] = _Part()
+        part.add(touch, step)
+        before = self.changed & (step - 1)
+        if before and self.held >> (before.bit_length() - 1) & 1:
+            self.busy |= step
+        if touch.kind == "release":
+            self.changed |= step
+            self.held &= ~step
+        elif touch.kind == "acquire" and event.takes(touch.target):
+            self.takes |= step
+            self.changed |= step
+            self.held |= step
+
+    def cut(self, left: Steps) -> None:
+        self.any.cut(left)
+        for part in self.parts.values():
+            part.cut(left)
+        if len(self.parts) > MOST_PARTS:
+            self.parts = {key: part for key, part in self.parts.items() if part.is_touched()}
+        self.takes &= left
+        self.changed &= left
+        self.held &= left
+        self.busy &= left
 
 
 class Order:
     """Orders the events of one run as they are added, and finds the races.
 
-    Vector clocks over the order of conflicting steps: Mazurkiewicz traces. A step that could go on only because time
-    had passed follows everything before it, as time passes only when nobody else can move.
+    The order of conflicting steps: Mazurkiewicz traces. A step that could go on only because time had passed follows
+    everything before it, as time passes only when nobody else can move.
     """
 
     def __init__(self) -> None:
-        self._last: dict[TaskId, Event] = {}
-        self._touched: dict[int, list[tuple[Event, Touch]]] = {}
-        self._everything: Clock = {}
-        self._before_time: Clock = {}
-        self._waits_ended = 0
+        self.events: list[Event] = []
+        self.of_task: dict[TaskId, Steps] = {}
+        """The steps of each task."""
+        self.unclear: Steps = 0
+        """Steps that did more than to read and write."""
+        self._targets: dict[int, _Target] = {}
 
     def add(self, event: Event) -> list[Event]:
         """Order one more event; return those with which it is in a reversible race, the latest first."""
-        races, clock = self._races(event)
-        if event.was_woken():
-            _join(clock, self._before_time)
-        clock[event.task] = event.number
-        self._note(event, clock)
+        last = self.events[-1] if self.events else None
+        if last is not None:
+            passed = event.waits_ended > last.waits_ended
+            event.time = (1 << event.index) - 1 if passed else last.time
+        races = self.races(event)
+        if event.time and event.was_woken():
+            event.past |= event.time
+        step = 1 << event.index
+        for touch in event.touches:
+            target = self._targets.get(touch.target)
+            if target is None:
+                target = self._targets[touch.target] = _Target()
+            target.add(touch, step, event)
+            if touch.kind not in {"read", "write"}:
+                self.unclear |= step
+        self.of_task[event.task] = self.of_task.get(event.task, 0) | step
+        self.events.append(event)
         return races
 
-    def add_known(self, event: Event, clock: Clock) -> None:
-        """Add an event whose place in the order is known, from an earlier run that began alike."""
-        self._see_time(event)
-        self._note(event, clock)
+    def races(self, event: Event) -> list[Event]:
+        """Set the past of an event that comes next, but for time; return the same as `add`.
 
-    def pending(self, event: Event) -> list[Event]:
-        """Return the same for a step that was never carried out, as the run was over before."""
-        return self._races(event)[0]
+        Also for a step that was never carried out, as the run was over before.
+        """
+        step = 1 << event.index
+        past = step if event.before is None else event.before.past | step
+        earlier = self.conflicting(event.touches) & ~past
+        fixed = earlier & self._fixed(event, earlier)
+        earlier &= ~fixed
+        found: list[Event] = []
+        events = self.events
+        while earlier:
+            other = events[earlier.bit_length() - 1]
+            if self._reversible(other, event):
+                found.append(other)
+            past |= other.past
+            earlier &= ~past
+        for other in self.listed(fixed):
+            past |= other.past
+        event.past = past
+        return found
 
-    def _races(self, event: Event) -> tuple[list[Event], Clock]:
-        """The races, and what is known to come before, but for time."""
-        self._see_time(event)
-        before = self._last.get(event.task) or event.parent
-        clock = dict(before.clock) if before is not None else {}
-        races: list[Event] = []
-        later: list[Event] = []
-        for other, fixed in self._conflicting(event, dict(clock)):
-            if fixed:
-                later.append(other)
-            elif clock.get(other.task, 0) < other.number:
-                if self._reversible(other, event):
-                    races.append(other)
-                _join(clock, other.clock)
-        for other in later:
-            _join(clock, other.clock)
-        return races, clock
-
-    def _see_time(self, event: Event) -> None:
-        if event.waits_ended > self._waits_ended:
-            self._waits_ended = event.waits_ended
-            self._before_time = dict(self._everything)
-
-    def _conflicting(self, event: Event, known: Clock) -> Iterator[tuple[Event, bool]]:
-        """Earlier events of other tasks that conflict, the latest first; whether each can't change places with it.
-
-        Those that come before anyway, as is known from its task, are left out.
+    def _fixed(self, event: Event, earlier: Steps) -> Steps:
+        """Conflicting events that can't change places with this one.
 
         Who waits for a lock can't come before the one who gives it back, nor before one who looks at it meanwhile, but
         before the one who took it.
         """
-        wanted = event.operation.target if event.kind == "acquire" else 0
-        found: dict[int, tuple[Event, bool]] = {}
-        for touch in event.touches:
-            for other, its in self._touched.get(touch.target, ()):
-                if known.get(other.task, 0) < other.number and other.task != event.task and conflict(touch, its):
-                    fixed = its.target == wanted and not other.takes(wanted) and not self._is_free(wanted, other)
-                    before = found.get(other.index)
-                    found[other.index] = (other, fixed if before is None else fixed and before[1])
-        for index in sorted(found, reverse=True):
-            yield found[index]
-
-    def _is_free(self, lock: int, event: Event) -> bool:
-        """Whether a lock was free when an event came that does not take it."""
-        free = True
-        for other, touch in self._touched[lock]:
-            if other.index >= event.index:
-                break
-            if touch.kind == "release":
-                free = True
-            elif touch.kind == "acquire" and other.takes(lock):
-                free = False
-        return free
+        if event.operation.kind != "acquire" or not event.touches:
+            return 0
+        wanted = event.touches[0].target
+        lock = self._targets.get(wanted)
+        if lock is None:
+            return 0
+        meanwhile = earlier & lock.busy & ~lock.takes
+        if meanwhile and len(event.touches) > 1:  # what conflicts elsewhere as well is not fixed
+            meanwhile &= ~self.conflicting([touch for touch in event.touches if touch.target != wanted])
+        return meanwhile
 
     def _reversible(self, other: Event, event: Event) -> bool:
-        if event.kind == "join":
+        if event.operation.kind == "join":
             return False
-        last = self._last.get(event.task)
-        if last is None or last.index < other.index:  # it was waiting for this very step already
+        last = self.of_task.get(event.task, 0)
+        if last.bit_length() <= other.index:  # it was waiting for this very step already
             return event.task in other.enabled
         return True
 
-    def _note(self, event: Event, clock: Clock) -> None:
-        event.clock = clock
-        self._last[event.task] = event
-        _join(self._everything, clock)
-        for touch in event.touches:
-            self._touched.setdefault(touch.target, []).append((event, touch))
+    def conflicting(self, touches: Iterable[Touch]) -> Steps:
+        """The steps with which any of some touches conflicts, those of the same task included."""
+        found = 0
+        for touch in touches:
+            target = self._targets.get(touch.target)
+            if target is not None:
+                found |= target.against(touch)
+        return found
 
+    def listed(self, steps: Steps) -> Iterator[Event]:
+        """Steps as events, the first one first."""
+        while steps:
+            lowest = steps & -steps
+            yield self.events[lowest.bit_length() - 1]
+            steps ^= lowest
 
-def _join(clock: Clock, other: Clock) -> None:
-    for task, number in other.items():
-        if number > clock.get(task, 0):
-            clock[task] = number
+    def cut(self, length: int) -> None:
+        """Forget all events but the first ones."""
+        if length < len(self.events):
+            left = (1 << length) - 1
+            del self.events[length:]
+            self.unclear &= left
+            for task in self.of_task:
+                self.of_task[task] &= left
+            for target in self._targets.values():
+                target.cut(left)
+            self._targets = {key: target for key, target in self._targets.items() if target.any.is_touched()}

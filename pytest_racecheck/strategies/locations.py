@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 
 from pytest_racecheck.core.values import Site, Step, TaskId
-from pytest_racecheck.strategies.dependence import TOUCHING_NOTHING
+from pytest_racecheck.strategies.happens_before import READS, touches_of
 
 
 def contested(steps: Iterable[Step]) -> list[frozenset[Site]]:
@@ -17,12 +17,11 @@ def contested(steps: Iterable[Step]) -> list[frozenset[Site]]:
     tasks: dict[tuple[int, Hashable], set[TaskId]] = {}
     changed: set[tuple[int, Hashable]] = set()
     for task, operation, _ in steps:
-        if operation.kind in TOUCHING_NOTHING:
-            continue
-        for place in ((operation.target, operation.part), *operation.also):
+        for kind, target, part, _ in touches_of(operation):
+            place = (target, part)
             sites.setdefault(place, set()).add(operation.site)
             tasks.setdefault(place, set()).add(task)
-            if operation.kind != "read":
+            if kind not in READS:
                 changed.add(place)
     found = (frozenset(sites[place]) for place in sites if place in changed and len(tasks[place]) > 1)
     return list(dict.fromkeys(found))

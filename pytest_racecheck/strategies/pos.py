@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from pytest_racecheck.core.values import Choice, TaskId, Trace
-from pytest_racecheck.strategies.dependence import conflict
+from pytest_racecheck.strategies.happens_before import collide
 
 
 class Pos:
@@ -49,7 +49,7 @@ class Pos:
         """Forget the priorities of what is about to happen and of what conflicts with it."""
         happens = choice.operations[chosen]
         for position, operation in enumerate(choice.operations):
-            if position == chosen or conflict(happens, operation):
+            if position == chosen or collide(happens, operation):
                 del self._priorities[choice.enabled[position]]
 
     def end_run(self, trace: Trace) -> None:

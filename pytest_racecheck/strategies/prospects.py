@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pytest_racecheck.core.values import Operation, Step, TaskId
-from pytest_racecheck.strategies.dependence import conflict
+from pytest_racecheck.strategies.happens_before import collide
 
 AHEAD: Final = 50
 """So many operations of a task are looked at: more would cost time, and only the order of runs depends on it."""
@@ -52,10 +52,10 @@ def could_change(moment: Moment, other: TaskId, doings: Mapping[TaskId, Sequence
         return False
     done, tried = _ahead(moment, other, doings.get(other, ()))
     previous = doings[moment.task][behind - 1]
-    if not any(conflict(previous, each) for each in (*done, *tried)):
+    if not any(collide(previous, each) for each in (*done, *tried)):
         return False
     later = doings[moment.task][behind : behind + AHEAD]
-    return any(conflict(mine, each) for each in done for mine in later)
+    return any(collide(mine, each) for each in done for mine in later)
 
 
 def _ahead(

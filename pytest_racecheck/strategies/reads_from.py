@@ -8,7 +8,6 @@ from random import Random
 from typing import Final, NamedTuple
 
 from pytest_racecheck.core.values import Choice, Operation, Site, Step, TaskId, Trace
-from pytest_racecheck.strategies.dependence import TOUCHING_NOTHING
 from pytest_racecheck.strategies.locations import contested
 
 Pair = tuple[Site | None, Site]
@@ -22,8 +21,6 @@ def reads_from(steps: tuple[Step, ...]) -> Iterator[Pair]:
     """Which write each read of a run has seen; a lock that is acquired reads its last release."""
     last: dict[tuple[int, Hashable], Site] = {}
     for _, operation, _ in steps:
-        if operation.kind in TOUCHING_NOTHING:
-            continue
         place = (operation.target, operation.part)
         if operation.kind in READING:
             yield last.get(place), operation.site

@@ -78,7 +78,9 @@ STRATEGIES: Final[Mapping[str, Entry]] = {
     ),
     "delays": Entry(lambda seed, values: Delays(**values), "all schedules, by their number of delays", (_BOUND,)),
     "dfs": Entry(lambda seed, values: DepthFirst(), "all schedules, depth first"),
-    "dpor": Entry(lambda seed, values: Dpor(), "one schedule of each class of equivalent ones, then it ends"),
+    "dpor": Entry(
+        lambda seed, values: Dpor(), "one schedule of each class of equivalent ones, then it ends", opens=False
+    ),
     "sequential": Entry(lambda seed, values: Sequential(), "one task after another, in five runs", opens=False),
 }  # fmt: skip
 

@@ -9,6 +9,11 @@ from pytest_racecheck.bridge.options import OPTIONS
 from pytest_racecheck.bridge.settings import resolve
 
 
+@pytest.fixture(autouse=True)
+def _as_a_user_has_it(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_ADDOPTS")
+
+
 def defaults_of(pytester: pytest.Pytester, *arguments: str, ini: str = "") -> Defaults:
     pytester.makeini(f"[pytest]\n{ini}")
     return read_defaults(pytester.parseconfig(*arguments))

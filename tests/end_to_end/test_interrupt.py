@@ -31,7 +31,7 @@ def pytest_sessionfinish(session):
 """
 
 BODIES = {
-    "many runs": "n += 1",
+    "many runs": "for _ in range(20): n += 1",
     "a loop": "while True: pass",
     "a loop that catches everything": "while True:\n        try:\n            while True: pass\n        except: pass",
     "accesses in such a loop": "while True:\n        try: n += 1\n        except: pass",
@@ -43,11 +43,7 @@ BODIES = {
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
 def test_ctrl_c(pytester: pytest.Pytester, interrupted: Callable[[], str], body: str, threads: int) -> None:
     pytester.makeconftest(WATCH)
-    start = (
-        ""
-        if threads > 1
-        else "add = lambda: globals().update(n=n + 1)\n    [threading.Thread(target=add).start() for _ in range(2)]"
-    )
+    start = "" if threads > 1 else "[threading.Thread(target=add).start() for _ in range(2)]"
     pytester.makepyfile(
         test_it=f"""
 import pathlib, threading
@@ -55,7 +51,10 @@ import pytest
 
 n = 0
 
-@pytest.mark.racecheck(threads={threads}, strategy="random", runs=10**9, time=1000, stuck=100, steps=10**9, seed=3)
+def add():
+    for _ in range(20): globals().update(n=n + 1)
+
+@pytest.mark.racecheck(threads={threads}, runs=10**9, time=1000, stuck=100, steps=10**9, seed=3)
 def test_a():
     global n
     {start}

@@ -102,7 +102,7 @@ def test_a(switch_interval):
     assert sys.getswitchinterval() == 0.125
 """
     )
-    pytester.runpytest_inprocess("-p", "no:hypothesispytest").assert_outcomes(passed=1)
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
 
     assert sys.getswitchinterval() == before
 

@@ -24,10 +24,11 @@ def test_a():
     assert "multiprocessing" not in sys.modules
 """
     )
-    pytester.runpytest_subprocess("-pno:xdist", "-pno:cov", "-pno:hypothesispytest").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess("-pno:xdist", "-pno:cov").assert_outcomes(passed=1)
 
 
-def test_nothing_is_printed(pytester: pytest.Pytester) -> None:
+def test_nothing_is_printed(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_ADDOPTS")
     pytester.makepyfile("def test_a(): pass")
     result = pytester.runpytest_subprocess()
 

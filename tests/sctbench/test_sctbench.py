@@ -84,7 +84,7 @@ def test_a_marked_test_sees_the_same(pytester: pytest.Pytester, module: str, wro
             right.bodies()[task_index]()
     """)
 
-    result = pytester.runpytest_inprocess("-p", "no:hypothesispytest")
+    result = pytester.runpytest_inprocess()
 
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines([f"*{said}*"])

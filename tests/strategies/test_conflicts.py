@@ -6,7 +6,7 @@ import pytest
 from written import operation
 
 from pytest_racecheck.core.values import WHOLE, Operation
-from pytest_racecheck.strategies.dependence import conflict
+from pytest_racecheck.strategies.happens_before import collide, dependent, touches_of
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,12 @@ from pytest_racecheck.strategies.dependence import conflict
         (operation("write", also=((2, "y"),)), operation("read", target=2, part="z"), False),
         (operation("write", also=((2, "y"),)), operation("read", target=3, also=((2, WHOLE),)), True),
         (operation("start"), operation("write"), False),
-        (operation("join"), operation("write"), False),
+        (operation("join"), operation("read"), False),
+        (operation("try-acquire", part=WHOLE), operation("try-acquire", part=WHOLE), False),
+        (operation("wait", looks=True), operation("read"), False),
+        (operation("wait", looks=True), operation("update"), True),
     ],
 )
 def test_conflicts(one: Operation, other: Operation, expected: bool) -> None:
-    assert conflict(one, other) is conflict(other, one) is expected
+    assert collide(one, other) is collide(other, one) is expected
+    assert dependent(touches_of(one), touches_of(other)) is expected
