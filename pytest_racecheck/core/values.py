@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 TaskId = str
@@ -91,6 +92,10 @@ class Operation(NamedTuple):
     """Whether what it does to which other objects is known only when it was done; see `Touch`."""
 
 
+new_operation: Final = partial(tuple.__new__, Operation)
+"""Makes an operation from a tuple of all its values, see `new_choice`."""
+
+
 class Touch(NamedTuple):
     """Something that a step did to an object without announcing it: inside of a larger operation."""
 
@@ -126,6 +131,10 @@ class Choice(NamedTuple):
     followed: tuple[tuple[Operation, tuple[Touch, ...]], ...] = ()
     """The steps that were made by the ``script`` of such a strategy: each operation, and what the step before it did
     beside its own."""
+
+
+new_choice: Final = partial(tuple.__new__, Choice)
+"""Makes a choice from a tuple of all its values; there are many, and naming them would take longer than the rest."""
 
 
 class Switch(NamedTuple):

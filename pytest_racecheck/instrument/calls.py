@@ -93,9 +93,17 @@ def call_spread(site: Site, function: Any, args: Any, kwargs: Any) -> Any:
 def call_synchronising(site: Site, function: Any, *arguments: Any) -> Any:
     """A call in code outside the scope: only what synchronises, and what leads to more code, is looked at."""
     controller = STATE.controller
-    if get_ident() != controller.ident and not admitted(controller):
+    if get_ident() != controller.ident and (not controller.away or not controller.come_back()):
         return function if STATE.starting is None else threads.foreign_call(controller, site, function)
-    handler = _SYNCHRONISING_CALLS.get(id(type(function)))
+    kind = type(function)
+    underlying = function.__func__ if kind is MethodType else function
+    if type(underlying) is FunctionType:
+        code = underlying.__code__
+        found = STATE.entries.get(id(code))
+        if found is None or found.code is not code or found.replacement is not None:
+            STATE.discoverer.entry(underlying)
+        return function
+    handler = _SYNCHRONISING_CALLS.get(id(kind))
     return function if handler is None else handler(controller, site, function, arguments)
 
 
@@ -104,7 +112,7 @@ def spread_synchronising(site: Site, function: Any, args: Any, kwargs: Any) -> A
     if kwargs:
         site = _with_keywords(site, tuple(kwargs))
         return call_synchronising(site, function, *tuple_of(args), *kwargs.values())
-    return call_synchronising(site, function, *tuple_of(args))
+    return call_synchronising(site, function, *args) if type(args) is tuple else call_synchronising(site, function)
 
 
 def tuple_of(args: Any) -> tuple[Any, ...]:
@@ -263,20 +271,20 @@ _CALLS: Final[dict[int, Any]] = {
 
 def _builtin_synchronising(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> Any:
     owner = function.__self__
-    if owner is None or type(owner) is ModuleType:
+    kind = type(owner)
+    handlers = _SYNCHRONISING.get(id(kind))
+    if handlers is not None:
+        handler = handlers.get(function.__name__)
+        return function if handler is None else handler(controller, site, function, owner, arguments)
+    if owner is None or kind is ModuleType:
         special = _TIMED.get(function) or _THREAD_FUNCTIONS.get(function)
         return function if special is None else special(controller, site, function, None, arguments)
     if times.is_date_class(owner):
         return times.of_class(controller, function, owner)
-    handlers = _SYNCHRONISING.get(id(type(owner)))
-    if handlers is None and site.qualname in _RUNS_TARGET:
-        return _builtin(controller, site, function, arguments)
-    handler = None if handlers is None else handlers.get(function.__name__)
-    return function if handler is None else handler(controller, site, function, owner, arguments)
+    return _builtin(controller, site, function, arguments) if site.qualname in _RUNS_TARGET else function
 
 
 _SYNCHRONISING_CALLS: Final[dict[int, Any]] = {
-    id(FunctionType): _function,
     id(MethodType): _method,
     id(BuiltinFunctionType): _builtin_synchronising,
     id(_METHOD_OF_CLASS): _builtin_synchronising,
@@ -414,23 +422,22 @@ def _opaque(controller: Controller, site: Site, objects: tuple[Any, ...]) -> Non
 def enter(site: Site, manager: Any) -> None:
     """The ``__enter__`` of a context manager is going to be called."""
     controller = STATE.controller
-    if get_ident() != controller.ident and not admitted(controller):
+    if get_ident() != controller.ident and (not controller.away or not controller.come_back()):
         return
     kind = type(manager)
     if id(kind) in _SYNCHRONISING:
         synchronisation.take(controller, site, manager)
-        return
-    for name in ("__enter__", "__exit__"):
-        _, method = STATE.discoverer.implicit(kind, name)
-        if type(method) is FunctionType:
-            STATE.discoverer.entry(method)
+    else:
+        STATE.discoverer.manager_entered(kind)
 
 
 def leave(site: Site, exit_method: Any) -> None:
     """A bound ``__exit__`` is going to be called."""
-    controller = STATE.controller
-    if get_ident() != controller.ident and not admitted(controller):
+    if type(exit_method) is not BuiltinFunctionType:
         return
-    owner = getattr(exit_method, "__self__", None) if type(exit_method) is BuiltinFunctionType else None
+    controller = STATE.controller
+    if get_ident() != controller.ident and (not controller.away or not controller.come_back()):
+        return
+    owner = exit_method.__self__
     if id(type(owner)) in _SYNCHRONISING:
         synchronisation.give_back(controller, site, owner)

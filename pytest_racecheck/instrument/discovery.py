@@ -107,6 +107,7 @@ class Discoverer:
         self._swapped: dict[int, tuple[weakref.ref[FunctionType], CodeType]] = {}
         self._swapped_to_keep = 0
         self._classes: dict[int, type] = {}
+        self._managers: dict[int, type] = {}
         self._calls: dict[tuple[int, int], tuple[CodeType, Site]] = {}
         self._watched: frozenset[str] = frozenset()
         self._tool: int | None = None
@@ -115,7 +116,7 @@ class Discoverer:
         self._has_met = False
         self.harmless = _HarmlessTypes()
         self._foreign: dict[int, tuple[type, bool]] = {}
-        self._types: list[dict[Any, Any]] = [*CACHES, self._classes, self._foreign, self.harmless.known]
+        self._types: list[dict[Any, Any]] = [*CACHES, self._classes, self._managers, self._foreign, self.harmless.known]
         self._types_to_keep: int | None = None
         self.excepthook = threading.excepthook
 
@@ -143,6 +144,7 @@ class Discoverer:
         prepared.keep(self._swapped)
         self._swapped.clear()
         self._known = Known(prepared.known)
+        STATE.entries = self._known.entries
         if not prepared.swaps_all or self._known.failed:
             self.look_out()
 
@@ -225,8 +227,15 @@ class Discoverer:
             self._swap(function, found.replacement)
         return found.verdict
 
-    def site_of_call(self, frame: FrameType, name: str) -> Site:
-        """The site of a call of a stand-in, which a frame is just making."""
+    def site_of_call(self, frame: FrameType, function: FunctionType) -> Site:
+        """The site of a call of a stand-in for a function, which a frame is just making."""
+        code = frame.f_code
+        known = self._calls.get((id(code), frame.f_lasti))
+        if known is None or known[0] is not code:
+            return self._site_of_new_call(stand_ins.caller(frame), function.__name__)
+        return known[1]
+
+    def _site_of_new_call(self, frame: FrameType, name: str) -> Site:
         code = frame.f_code
         known = self._calls.get((id(code), frame.f_lasti))
         if known is None or known[0] is not code:
@@ -273,6 +282,13 @@ class Discoverer:
             value = self.implicit(cls, name)[1]
             self._take([value.__func__ if type(value) is staticmethod else value])
 
+    def manager_entered(self, cls: type) -> None:
+        """A ``with`` block begins with an instance of a class: find what it calls."""
+        if self._managers.get(id(cls)) is cls:
+            return
+        self._managers[id(cls)] = cls
+        self._take([self.implicit(cls, name)[1] for name in ("__enter__", "__exit__")])
+
     def task_started(self, body: Any) -> None:
         """A task begins in this thread, with a call of this."""
         while type(body) in (partial, MethodType):
@@ -312,11 +328,9 @@ class Discoverer:
             self._stand_in(function, stand_ins.handled(function, handler))
         for primitive in PRIMITIVES:
             self.entry(primitive.function)  # it runs with hooks all the same
-            self._stand_in(primitive.function, stand_ins.handled(primitive.function, primitive.announce))
+            self._stand_in(primitive.function, stand_ins.replaced(primitive.function, primitive, primitive.stand_in))
         for function, handler in futures.HANDLERS:
             self._stand_in(function, stand_ins.handled(function, handler))
-        for function in futures.LOOKS:
-            self._stand_in(function, stand_ins.told(function, futures.UNSEEN.look))
         load = importlib._bootstrap._find_and_load  # type: ignore[attr-defined]
         self._stand_in(load, stand_ins.told(load, unproven.imports))
 

@@ -82,7 +82,7 @@ class Rewriting:
         Raises: UnsupportedInterpreterError.
         """
         dialect()
-        before = (STATE.controller, STATE.sharing, STATE.discoverer)
+        before = (STATE.controller, STATE.sharing, STATE.discoverer, STATE.entries)
         hooks = {Plan.FULL: HOOKS, Plan.SYNC: SYNCHRONISATION_HOOKS}
         discoverer = Discoverer(self._scope, hooks, controller, outermost=STATE.discoverer is None)
         sharing = Sharing()
@@ -97,7 +97,7 @@ class Rewriting:
         finally:
             discoverer.end()
             sharing.forget_sites()
-            STATE.controller, STATE.sharing, STATE.discoverer = before
+            STATE.controller, STATE.sharing, STATE.discoverer, STATE.entries = before
             self._forget_run()
 
     def between_runs(self) -> bool:

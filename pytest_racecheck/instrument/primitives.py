@@ -6,18 +6,28 @@ The real object does the real thing. Its own locks are no choices while it does,
 from __future__ import annotations
 
 import queue
+import sys
 import threading
+from _thread import get_ident
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any, Final, NamedTuple
 
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.task import Task
-from pytest_racecheck.core.values import WHOLE, Kind, Operation, Site
-from pytest_racecheck.instrument.at_once import AT_ONCE, UNTOUCHED
+from pytest_racecheck.core.values import WHOLE, Kind, Operation, Site, new_operation
+from pytest_racecheck.instrument.accesses import admitted, go_on
+from pytest_racecheck.instrument.at_once import AT_ONCE, UNDECIDED, AtOnce
+from pytest_racecheck.instrument.futures import LOOKS, UNSEEN
 from pytest_racecheck.instrument.names import container_name
 from pytest_racecheck.instrument.sharing import Place
-from pytest_racecheck.instrument.synchronisation import BUILT_FROM_LOCKS
+from pytest_racecheck.instrument.stand_ins import Call
+from pytest_racecheck.instrument.state import STATE
+from pytest_racecheck.instrument.synchronisation import BUILT_FROM_LOCKS, argument_of
+
+GOES_PLAINLY = True
+"""Whether hooks are left out where nobody can tell the difference; tests compare both."""
 
 
 class Within(NamedTuple):
@@ -66,7 +76,7 @@ class Within(NamedTuple):
         what = "last " if self.waits in _TAKES_MORE else ""
         return f" ({what}{name}() by task {last.task.id}, at {last.site.filename}:{last.site.line})"
 
-    def _others(self, name: str) -> list[Call]:
+    def _others(self, name: str) -> list[Done]:
         return [each for each in DONE.get(id(self.owner), ()) if each.name == name and each.task is not self.task]
 
     def whom(self) -> list[Task]:
@@ -83,7 +93,7 @@ class Within(NamedTuple):
         return f"the lock of {_name(self.site, self.owner)}"
 
 
-class Call(NamedTuple):
+class Done(NamedTuple):
     """An operation on an object, in a run that is recorded; the object is kept, or another would get its identity."""
 
     owner: Any
@@ -92,7 +102,7 @@ class Call(NamedTuple):
     site: Site
 
 
-DONE: Final[dict[int, list[Call]]] = {}
+DONE: Final[dict[int, list[Done]]] = {}
 """For this run, where it is recorded: identity of an object -> the operations on it."""
 
 
@@ -107,10 +117,9 @@ class Unheard(NamedTuple):
 UNHEARD: Final[dict[int, Unheard]] = {}
 """For this run: identity of a condition -> the last notification, where that was in vain."""
 
-_NOTIFIES: Final = (threading.Condition.notify, threading.Condition.notify_all)
 
-
-class Primitive(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Primitive:
     """One method of a class that is built from locks."""
 
     function: Any
@@ -120,32 +129,95 @@ class Primitive(NamedTuple):
     """Whether it only looks at the state that it waits for."""
     open: bool = False
     """Whether it reaches further objects: those who wait for a future, those who were told to be called."""
+    notifies: bool = False
+    """Whether it is in vain where nobody waits."""
+    settles: bool = False
+    """Whether it asks a future, which is decided once and for all."""
+    at_once: AtOnce | None = field(init=False)
 
-    def announce(
-        self, controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]
-    ) -> Any:
-        """Announce the operation; a handler of a stand-in."""
-        task = controller.running
-        if task is None:
-            return function
-        if task.within is not None and site.module in BUILT_FROM_LOCKS:
-            controller.touch("read" if self.looks else self.kind, id(owner), inner=not task.within.open)
-            return function
-        if controller.concurrent:
-            controller.reach(Operation(self.kind, site, id(owner), looks=self.looks, open=self.open))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at_once", AT_ONCE.get(self.function))
+
+    def stand_in(self, original: FunctionType) -> Call:
+        """Make what a call of the method does, see `stand_ins`."""
+        at_once = self.at_once
+        tell = UNSEEN.look if self.function in LOOKS else None
+
+        def call(owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+            try:
+                if tell is not None:
+                    tell(owner)
+                controller = STATE.controller
+                task = controller.running
+                if task is None or (get_ident() != controller.ident and not admitted(controller)):
+                    return original(owner, *arguments, **keywords)
+                site = STATE.discoverer.site_of_call(sys._getframe(2), original)
+                site.keywords = tuple(keywords)
+                given = (*arguments, *keywords.values()) if keywords else arguments
+                if task.within is not None and site.module in BUILT_FROM_LOCKS:
+                    controller.touch("read" if self.looks else self.kind, id(owner), inner=not task.within.open)
+                    within = task.within
+                else:
+                    if not self._announce(controller, task, site, owner, given):
+                        arguments, keywords = (0,), {}  # nothing comes any more, so it need not wait
+                    within = None
+                # A strategy that follows is told of every object inside that is touched, and the hooks do that.
+                if at_once and controller.touched is None and GOES_PLAINLY and at_once.is_sure(site, owner, given):
+                    return at_once.perform(controller, original, owner, arguments, keywords)
+                return _perform(task, within or self._within(task, site, owner), original, owner, arguments, keywords)
+            finally:
+                del owner  # else an exception that a future keeps would keep the future
+
+        return call
+
+    def _announce(self, controller: Controller, task: Task, site: Site, owner: Any, arguments: tuple[Any, ...]) -> bool:
+        """Announce the operation; ``False`` if it was waited for, and the time was over."""
+        in_time = True
+        if self.settles and type(owner) is Future:
+            in_time = self._reach_decision(controller, task, site, owner, arguments)
+        elif controller.concurrent:
+            controller.reach(self._operation(site, owner))
         if controller.recorder is not None:
             text = f"{_name(site, owner)}.{self.function.__name__}()"
             controller.recorder.synchronisation(site, self.kind, owner, text)  # type: ignore[attr-defined]
-            DONE.setdefault(id(owner), []).append(Call(owner, self.function.__name__, task, site))
-        if self.function in _NOTIFIES:
+            DONE.setdefault(id(owner), []).append(Done(owner, self.function.__name__, task, site))
+        if self.notifies:
             _note_whether_heard(task, site, owner)
+        return in_time
+
+    def _operation(self, site: Site, owner: Any) -> Operation:
+        return new_operation((self.kind, site, id(owner), WHOLE, (), self.looks, self.open))
+
+    def _reach_decision(
+        self, controller: Controller, task: Task, site: Site, future: Any, arguments: tuple[Any, ...]
+    ) -> bool:
+        """Announce that a future is asked; ``False`` if it was waited for, and the time was over.
+
+        What was decided once stays so: nobody can tell when that is asked for.
+        """
+        if future._state not in UNDECIDED:
+            if controller.touched is not None:
+                controller.touch("read", id(future))
+            go_on(controller)
+            return True
+        timeout = argument_of(site, arguments, 0, "timeout", None) if self.waits else 0
+        if timeout is not None and (type(timeout) not in (int, float) or timeout <= 0):
+            if controller.concurrent:
+                controller.reach(self._operation(site, future))
+            return True
+        if controller.recorder is not None:
+            DONE.setdefault(id(future), [])  # what others do to it is of interest from now on
+        deadline = None if timeout is None else controller.clock.now + timeout
+        within = self._within(task, site, future)
+        operation = self._operation(site, future)
+        in_time = controller.reach(operation, lambda: future._state in UNDECIDED, deadline, within.explain, within.whom)
+        if not in_time:
+            controller.touch("give-up", id(future))
+        return in_time
+
+    def _within(self, task: Task, site: Site, owner: Any) -> Within:
         changed = () if self.looks or self.function is threading.Condition.wait else ((id(owner), WHOLE),)
-        at_once = AT_ONCE.get(self.function)
-        # A strategy that follows is told of every object inside that is touched, and the hooks do that.
-        if at_once is not None and controller.touched is None and UNTOUCHED and at_once.is_sure(owner):
-            return at_once.perform(controller, owner, function)
-        within = Within(site, owner, self.waits, task, changed, self.open)
-        return partial(_perform, task, within, function)
+        return Within(site, owner, self.waits, task, changed, self.open)
 
 
 def _note_whether_heard(task: Task, site: Site, condition: Any) -> None:
@@ -155,13 +227,15 @@ def _note_whether_heard(task: Task, site: Site, condition: Any) -> None:
         UNHEARD[id(condition)] = Unheard(condition, task, site)
 
 
-def _perform(task: Task, within: Within, function: Any, *arguments: Any, **keywords: Any) -> Any:
+def _perform(
+    task: Task, within: Within, function: Any, owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> Any:
     before, task.within = task.within, within
     try:
-        return function(*arguments, **keywords)
+        return function(owner, *arguments, **keywords)
     finally:
         task.within = before
-        del within, function  # else an exception that a future keeps would keep the future
+        del within, owner  # see above
 
 
 def _name(site: Site, owner: object) -> str:
@@ -196,8 +270,8 @@ def _primitives() -> list[Primitive]:
         Primitive(threading.Event.is_set, "read"),
         Primitive(threading.Event.wait, "wait", _TO_BE_SET, looks=True),
         Primitive(threading.Condition.wait, "wait", _NOTIFIED),
-        Primitive(threading.Condition.notify, "update"),
-        Primitive(threading.Condition.notify_all, "update"),
+        Primitive(threading.Condition.notify, "update", notifies=True),
+        Primitive(threading.Condition.notify_all, "update", notifies=True),
         Primitive(threading.Semaphore.acquire, "update", _RELEASED),
         Primitive(threading.Semaphore.release, "update"),
         Primitive(threading.BoundedSemaphore.release, "update"),
@@ -211,13 +285,13 @@ def _primitives() -> list[Primitive]:
         Primitive(queue.Queue.qsize, "read"),
         Primitive(queue.Queue.empty, "read"),
         Primitive(queue.Queue.full, "read"),
-        Primitive(Future.result, "wait", _DONE, looks=True),
-        Primitive(Future.exception, "wait", _DONE, looks=True),
-        Primitive(Future.done, "read"),
-        Primitive(Future.running, "read"),
-        Primitive(Future.cancelled, "read"),
-        Primitive(Future.cancel, "update", open=True),
-        Primitive(Future.add_done_callback, "update", open=True),
+        Primitive(Future.result, "wait", _DONE, looks=True, settles=True),
+        Primitive(Future.exception, "wait", _DONE, looks=True, settles=True),
+        Primitive(Future.done, "read", settles=True),
+        Primitive(Future.running, "read", settles=True),
+        Primitive(Future.cancelled, "read", settles=True),
+        Primitive(Future.cancel, "update", open=True, settles=True),
+        Primitive(Future.add_done_callback, "update", open=True, settles=True),
         Primitive(Future.set_result, "update", open=True),
         Primitive(Future.set_exception, "update", open=True),
         Primitive(Future.set_running_or_notify_cancel, "update", open=True),
@@ -229,4 +303,4 @@ def _primitives() -> list[Primitive]:
 
 
 PRIMITIVES: Final = _primitives()
-"""Each has a stand-in, whose handler is its `Primitive.announce`."""
+"""Each has a stand-in."""

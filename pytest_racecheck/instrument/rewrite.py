@@ -13,6 +13,7 @@ from types import CodeType
 from typing import Any, Final, NamedTuple
 
 from pytest_racecheck.core.values import Site
+from pytest_racecheck.instrument import harmless
 from pytest_racecheck.instrument.slots import Slots, at_calls
 from pytest_racecheck.instrument.special import load_special
 from pytest_racecheck.instrument.splice import Instruction, Position, Step, put_together, take_apart, with_way_round
@@ -124,7 +125,8 @@ def rewrite(
 ) -> CodeType:
     """``code`` and all code inside it, with hooks. Calls that had to be left alone are added to ``skipped``.
 
-    A function that is called while ``way_round`` is true runs as if it had no hooks; generators always have them. Names, variables, flags, lines and columns stay as they are. The rank of a site does not depend on the plan.
+    A function that is called while ``way_round`` is true runs as if it had no hooks; generators always have them.
+    Names, variables, flags, lines and columns stay as they are. The rank of a site does not depend on the plan.
 
     Raises:
         UnsupportedInterpreterError: the bytecode of this interpreter is not known.
@@ -134,7 +136,8 @@ def rewrite(
         for field in fields(hooks)
         if (hook := getattr(hooks, field.name)) is not None and (plan is Plan.FULL or field.name in SYNCHRONISING)
     }
-    scope = _Scope(_tables(dialect()), wanted, module, namespace, [] if skipped is None else skipped, way_round)
+    left_alone = [] if skipped is None else skipped
+    scope = _Scope(_tables(dialect()), wanted, plan, module, namespace, left_alone, way_round)
     return _Rewriting(code, scope, _label(code)).run()
 
 
@@ -165,6 +168,7 @@ class _Scope(NamedTuple):
 
     tables: _Tables
     hooks: dict[str, Hook]
+    plan: Plan
     module: str
     namespace: dict[str, Any]
     skipped: list[Skipped]
@@ -182,6 +186,7 @@ _PRECALL: Final = _number("PRECALL")
 _KW_NAMES: Final = _number("KW_NAMES")
 _LOAD_CONST: Final = _number("LOAD_CONST")
 _LOAD_ATTR: Final = _number("LOAD_ATTR")
+_LOAD_GLOBAL: Final = _number("LOAD_GLOBAL")
 _LOAD_METHOD: Final = _number("LOAD_METHOD")
 _LOAD_SPECIAL: Final = _number("LOAD_SPECIAL")
 _COPY: Final = _number("COPY")
@@ -398,12 +403,13 @@ class _Rewriting:
             instruction.before = self.tell(site, (self.dialect.exit_depth,))
 
     def call(self, index: int, instruction: Instruction) -> None:
-        slots = self.calls.get(index)
+        known = self.calls.get(index)
         above = 1 if instruction.opcode == _CALL_KW else 0
-        found = None if slots is None else self.callable_at(slots, instruction.argument, above)
-        if slots is None or found is None:
+        found = None if known is None else self.callable_at(known.slots, instruction.argument, above)
+        if known is None or found is None:
             self.skip(instruction)
             return
+        slots = known.slots
         depth, count = found
         start = index
         while self.instructions[start - 1].opcode in _CALL_PREFIXES:
@@ -413,7 +419,8 @@ class _Rewriting:
             if site is not None:
                 self.instructions[start].before = self.tell(site, (depth,))
             return
-        site = self.site(instruction.position, "call", "", self.keywords(index, start))
+        hook = "" if self.is_harmless(known.loader) else "call"
+        site = self.site(instruction.position, hook, "", self.keywords(index, start))
         if site is None:
             return
         # The compiler spreads more than about thirty arguments, so this stays short.
@@ -421,10 +428,11 @@ class _Rewriting:
         self.instructions[start].before = self.replace_callable(steps, depth)
 
     def call_spread(self, index: int, instruction: Instruction) -> None:
-        slots = self.calls.get(index)
-        if slots is None:
+        known = self.calls.get(index)
+        if known is None:
             self.skip(instruction)
             return
+        slots = known.slots
         mapping = bool(instruction.argument & 1) if self.dialect.spread_has_flag else not slots.is_null(1)
         above = int(mapping or not self.dialect.spread_has_flag)
         found = self.callable_at(slots, 0, above + 1)
@@ -452,6 +460,16 @@ class _Rewriting:
             return lower, count + 1
         callable_, null = (upper, lower) if self.dialect.null_first else (lower, upper)
         return (callable_, count) if slots.is_null(null) and not slots.is_null(callable_) else None
+
+    def is_harmless(self, loader: Instruction | None) -> bool:
+        """Whether it is known of the callable which is loaded like that that calling it concerns nobody."""
+        if self.scope.plan is Plan.FULL or self.scope.module not in harmless.MODULES or loader is None:
+            return False
+        names = self.code.co_names
+        if loader.opcode == _LOAD_GLOBAL:
+            return harmless.is_harmless(names[loader.argument >> 1], self.scope.namespace)
+        access = self.scope.tables.accesses.get(loader.opcode)
+        return access is not None and harmless.is_harmless(names[loader.argument >> access.shift], None)
 
     def keywords(self, index: int, start: int) -> tuple[str, ...]:
         carrier = self.instructions[start]

@@ -20,66 +20,62 @@ Handler = Callable[[Controller, Site, Any, Any, tuple[Any, ...]], Any]
 """Called with the site of the call, the function bound to its object, the object, and the other arguments; returns what
 is called in place of the bound function, with the same arguments."""
 
-_PLACE: Final = 987_654_321
+_STAND_IN: Final = 987_654_321
+_ORIGINAL: Final = 987_654_322
+_PASSES: Final = 987_654_323
 
 
 def _template(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
-    stand_in: Any = 987_654_321  # `_PLACE`: the constant that is replaced
+    stand_in: Any = 987_654_321  # these constants are replaced
+    original: Any = 987_654_322
+    passes: Any = 987_654_323
+    if passes:
+        return original(self, *arguments, **keywords)
     try:
         return stand_in(self, arguments, keywords)
     finally:
         del self  # else an exception that the object keeps would keep the object
 
 
-class _StandIn:
-    """What a call of a function does while an exploration goes on."""
+Call = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+"""What a call of a function does while an exploration goes on: with the object, and the other arguments."""
 
-    __slots__ = ("_handler", "_original")
-
-    def __init__(self, original: FunctionType, handler: Handler) -> None:
-        self._original = original
-        self._handler = handler
-
-    def __call__(self, owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        instead: Any = None
-        try:
-            instead = partial(self._original, owner)
-            controller = STATE.controller
-            if PLAINLY:
-                pass
-            elif get_ident() == controller.ident or admitted(controller):
-                site = STATE.discoverer.site_of_call(_caller(sys._getframe(2)), self._original.__name__)
-                instead = self._handler(controller, site, instead, owner, (*arguments, *keywords.values()))
-            return instead(*arguments, **keywords)
-        finally:
-            del owner, instead
-
-
-class _Told:
-    """What a call does that is only told to somebody, in whatever thread it is made."""
-
-    __slots__ = ("_original", "_tell")
-
-    def __init__(self, original: FunctionType, tell: Callable[[Any], None]) -> None:
-        self._original = original
-        self._tell = tell
-
-    def __call__(self, owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        try:
-            self._tell(owner)
-            return self._original(owner, *arguments, **keywords)
-        finally:
-            del owner
+Maker = Callable[[FunctionType], Call]
+"""Makes it from the function as it was."""
 
 
 def handled(function: Any, handler: Handler) -> CodeType:
     """Make the code that asks a handler what to do in place of the function."""
-    return _code(function, _StandIn, handler)
+
+    def make(original: FunctionType) -> Call:
+        def call(owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+            instead: Any = None
+            try:
+                instead = partial(original, owner)
+                controller = STATE.controller
+                if get_ident() == controller.ident or admitted(controller):
+                    site = STATE.discoverer.site_of_call(sys._getframe(2), original)
+                    instead = handler(controller, site, instead, owner, (*arguments, *keywords.values()))
+                return instead(*arguments, **keywords)
+            finally:
+                del owner, instead
+
+        return call
+
+    return replaced(function, handler, make)
 
 
 def told(function: Any, tell: Callable[[Any], None]) -> CodeType:
     """Make the code that tells somebody on which object the function is called, and does what it does."""
-    return _code(function, _Told, tell)
+
+    def make(original: FunctionType) -> Call:
+        def call(owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+            tell(owner)
+            return original(owner, *arguments, **keywords)
+
+        return call
+
+    return replaced(function, tell, make, always=True)
 
 
 def site_of(frame: FrameType, name: str) -> Site:
@@ -103,7 +99,7 @@ def site_of(frame: FrameType, name: str) -> Site:
     )
 
 
-def _caller(frame: FrameType) -> FrameType:
+def caller(frame: FrameType) -> FrameType:
     """The frame that called: a stand-in may stand before another one."""
     while is_ours(frame.f_code.co_filename) and frame.f_back is not None:
         frame = frame.f_back
@@ -119,20 +115,25 @@ def _copy(function: Any) -> FunctionType:
     return copy
 
 
-_made: Final[dict[tuple[int, Any], tuple[CodeType, CodeType]]] = {}
-"""For each code that had a stand-in, and what that does: made once, as a free-threaded build never frees a constant."""
+_made: Final[dict[tuple[int, object], tuple[CodeType, CodeType]]] = {}
+"""For each code that was replaced, and by what: made once, as a free-threaded build never frees a constant."""
 
 
-def _code(function: Any, kind: type[_StandIn | _Told], action: Callable[..., Any]) -> CodeType:
+def replaced(function: Any, key: object, make: Maker, *, always: bool = False) -> CodeType:
+    """Make the code that calls what is made from the function; once for each key, which stands for that.
+
+    Unless it is to do so ``always``, the function itself is called where nobody need hear of it.
+    """
     old: CodeType = function.__code__
-    known = _made.get((id(old), action))
+    known = _made.get((id(old), key))
     if known is None or known[0] is not old:
-        stand_in = kind(_copy(function), action)
+        original = _copy(function)
+        values = {_STAND_IN: make(original), _ORIGINAL: original, _PASSES: not always and PLAINLY}
         template = _template.__code__
         new = template.replace(
-            co_consts=tuple([stand_in if constant == _PLACE else constant for constant in template.co_consts]),
+            co_consts=tuple([values.get(constant, constant) for constant in template.co_consts]),
             co_name=function.__name__,
             co_qualname=function.__qualname__,
         )
-        known = _made[id(old), action] = (old, new)
+        known = _made[id(old), key] = (old, new)
     return known[1]

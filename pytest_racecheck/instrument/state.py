@@ -15,14 +15,14 @@ class State:
     look-up.
     """
 
-    __slots__ = ("controller", "discoverer", "recorder", "sharing", "starting", "synchronisation")
+    __slots__ = ("controller", "discoverer", "entries", "sharing", "starting")
 
     def __init__(self) -> None:
         self.controller = Controller.idle()
         self.sharing = Sharing()
-        self.recorder: Any = None
         self.discoverer: Any = None
-        self.synchronisation: Any = None
+        self.entries: dict[int, Any] = {}
+        """What it knows of code, see `prepared`: by identity."""
         self.starting: Any = None
         """The thread that a task is just starting, see `instrument.threads`."""
 

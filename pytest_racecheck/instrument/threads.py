@@ -305,8 +305,12 @@ def join(controller: Controller, site: Site, function: Any, thread: Any, argumen
         return function  # raises: cannot join current thread
     if not isinstance(timeout, int | float | None):
         return function
+    if timeout is not None and timeout <= 0:
+        if controller.concurrent:
+            controller.reach(Operation("read", site, id(thread)))
+        return partial(_unhooked, controller, function) if task.ended else _not_yet
     awaited = _awaited(site, found)
-    deadline = None if timeout is None else controller.clock.now + max(0.0, timeout)
+    deadline = None if timeout is None else controller.clock.now + timeout
     others = tuple([(key, WHOLE) for key, each in TASKS.items() if each.task is not task and each.task in awaited])
     ended = controller.reach(
         Operation("join", site, id(thread), also=others),

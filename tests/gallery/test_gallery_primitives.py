@@ -33,7 +33,7 @@ OPERATIONS: Operations = {
     "SimpleQueue.put": (queue.SimpleQueue, lambda items: items.put(1)),
     "SimpleQueue.get": (lambda: filled(queue.SimpleQueue()), lambda items: items.get()),
     "Future.done": (Future, lambda future: future.done()),
-    "Future.cancel": (Future, lambda future: future.cancel()),
+    "Future.running": (Future, lambda future: future.running()),
     "Future.add_done_callback": (Future, lambda future: future.add_done_callback(bool)),
 }
 
@@ -60,6 +60,32 @@ def test_one_choice(make: Callable[[], Any], operate: Callable[[Any], object]) -
     result = explored(case, runs=300)
     assert_silent(result)
     assert result.interleavings == 6
+
+
+def decided() -> Future[int]:
+    future: Future[int] = Future()
+    future.set_result(1)
+    return future
+
+
+ASKED = {
+    "result": lambda future: future.result(),
+    "exception": lambda future: future.exception(timeout=1),
+    "done": lambda future: future.done(),
+    "cancel": lambda future: future.cancel(),
+    "add_done_callback": lambda future: future.add_done_callback(bool),
+}
+
+
+@pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED.keys())
+def test_what_is_decided_once_and_for_all_is_no_choice(ask: Callable[[Any], object]) -> None:
+    def case() -> Made:
+        future = decided()
+        return lambda: (ask(future), ask(future)), bool
+
+    result = explored(case, runs=300)
+    assert_silent(result)
+    assert result.interleavings == 1
 
 
 def event() -> Made:
