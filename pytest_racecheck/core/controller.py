@@ -123,8 +123,8 @@ class Controller(Choosing):
             task.explain = explain
             task.whom = whom
             task.timed_out = False
-        if self.steps > self.max_steps and self.last_operations.add(task):
-            self.finish_with(self.last_operations.failure(task, self.alive, self.max_steps))
+        if self.steps > self.max_steps:
+            self._go_beyond_limit(task)
         chosen = self._choose(task, site.key)
         if chosen is not task:
             self._park(task, chosen)
@@ -145,7 +145,13 @@ class Controller(Choosing):
         """Let others move although the running task has reached no choice for long: it may be waiting in a loop."""
         self.steps += min(steps, self.max_steps // MOST_LAPSES)
         self._streak += LAPSE_STREAK
-        self.reach(Operation("yield", LAPSE))
+        wrote, self.wrote = self.wrote, False
+        self.reach(Operation("call" if wrote else "yield", LAPSE))
+
+    def _go_beyond_limit(self, task: Task) -> None:
+        wrote, self.wrote = self.wrote, False
+        if self.last_operations.add(task, wrote=wrote):
+            self.finish_with(self.last_operations.failure(task, self.alive, self.max_steps))
 
     # -- tasks that tasks start --------------------------------------------------------------------------------
 

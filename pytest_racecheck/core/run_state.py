@@ -117,6 +117,8 @@ class RunState:
         self.pending: tuple[tuple[TaskId, Operation], ...] = ()
         self.unproven: dict[str, None] = {}
         self.last_operations = LastOperations()
+        self.wrote = False
+        """Whether a task has changed anything, as far as hooks saw that, without its being an operation."""
         self.woken = 0
         """How often that has happened."""
         self.real_waits = self.forced = self.steps = self.choices = self.quiet = self._streak = 0

@@ -200,8 +200,7 @@ class Failure:
     @property
     def signature(self) -> tuple[str, str, str]:
         """Two failures are the same when their signatures are equal."""
-        kind = "step-limit" if self.kind == "livelock" else self.kind  # which of them it is depends on the moment
-        return (kind, type(self.exception).__name__ if self.exception else "", self.place)
+        return (self.kind, type(self.exception).__name__ if self.exception else "", self.place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ def access(
     if site.shared:
         controller.reach(new_operation((kind, site, target, part, also, False, False)))
     else:
+        if write:
+            controller.wrote = True
         go_on(controller)
 
 
