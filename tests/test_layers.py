@@ -26,7 +26,8 @@ OURS = {
 }
 # ...and beside the standard library.
 THEIRS = {
-    **dict.fromkeys(("bridge", "hookspecs", "plugin", "__init__"), FRAMEWORK),
+    **dict.fromkeys(("hookspecs", "plugin", "__init__"), FRAMEWORK),
+    "bridge": {*FRAMEWORK, "coverage"},  # coverage is imported only where the session has it at work
 }
 # Those that every session loads, also where no test is marked: they import the rest inside functions.
 LOADED_ALWAYS = {"plugin", "__init__"}

@@ -29,8 +29,10 @@ class Racecheck:
     def __init__(self, check: Check | None) -> None:
         self._check = check
 
-    def run(self, *callables: Callable[[], T]) -> list[T]:
+    def run(self, *callables: Callable[[], T], processes: bool = False) -> list[T]:
         """Run the callables at once, each as a task of its own; return their results in the order of the arguments.
+
+        With ``processes=True`` each has a process of its own.
 
         Raises: what a callable raises; an ``ExceptionGroup`` if several do.
         """
@@ -43,12 +45,15 @@ class Racecheck:
             raise RuntimeError(f"racecheck.run() works in tests that are marked @pytest.mark.{MARKER}; this one is not")
         settings = self._check.settings
         if settings.mode == "stress":
+            if processes:
+                raise RuntimeError("racecheck.run(processes=True) does not work yet with mode='stress'")
             from pytest_racecheck.bridge.free_threads import results_of
 
             return results_of(callables, time.monotonic() + max(settings.time, settings.stuck))
+        from pytest_racecheck.bridge.settings import method_of
         from pytest_racecheck.core.together import run_together
 
-        return run_together(callables)
+        return run_together(callables, method=method_of(settings) if processes else None)
 
 
 class SwitchInterval:
@@ -107,46 +112,58 @@ def switch_interval() -> Iterator[SwitchInterval]:
     switch.restore()
 
 
+def _multiprocessing(request: pytest.FixtureRequest) -> Any:
+    """The module, or the context of the start method that the test's processes have: others can't use what it makes."""
+    import multiprocessing
+
+    from pytest_racecheck.bridge.check import CHECK
+    from pytest_racecheck.bridge.settings import method_of
+
+    check = request.node.stash.get(CHECK, None)
+    if check is None or (check.settings.start_method is None and not check.settings.processes):
+        return multiprocessing
+    return multiprocessing.get_context(method_of(check.settings))
+
+
 @pytest.fixture
-def make_shared_value() -> Callable[..., Synchronized[Any]]:
+def make_shared_value(request: pytest.FixtureRequest) -> Callable[..., Synchronized[Any]]:
     """Make multiprocessing.Value objects: the typecode first, then the initial value."""
+    module = _multiprocessing(request)
 
     def make(typecode: str, *initial: Any) -> Synchronized[Any]:
-        import multiprocessing
-
         called = f"make_shared_value({', '.join(map(repr, (typecode, *initial)))})"
         _check_typecode(typecode, called)
         try:
-            return multiprocessing.Value(typecode, *initial)
+            value: Synchronized[Any] = module.Value(typecode, *initial)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{called}: {error}") from None
+        return value
 
     return make
 
 
 @pytest.fixture
-def make_shared_array() -> Callable[..., SynchronizedArray[Any]]:
+def make_shared_array(request: pytest.FixtureRequest) -> Callable[..., SynchronizedArray[Any]]:
     """Make multiprocessing.Array objects: the typecode first, then the size or the initial values."""
+    module = _multiprocessing(request)
 
     def make(typecode: str, size_or_initial: Any) -> SynchronizedArray[Any]:
-        import multiprocessing
-
         called = f"make_shared_array({typecode!r}, {size_or_initial!r})"
         _check_typecode(typecode, called)
         try:
-            return multiprocessing.Array(typecode, size_or_initial)
+            array: SynchronizedArray[Any] = module.Array(typecode, size_or_initial)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{called}: {error}") from None
+        return array
 
     return make
 
 
 @pytest.fixture
-def make_shared_lock() -> Callable[[], Lock]:
+def make_shared_lock(request: pytest.FixtureRequest) -> Callable[[], Lock]:
     """Make a multiprocessing.Lock, as many as you like."""
-    import multiprocessing
-
-    return multiprocessing.Lock
+    make: Callable[[], Lock] = _multiprocessing(request).Lock
+    return make
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from typing import Final
 
@@ -25,7 +26,22 @@ def settings_of(item: pytest.Item) -> Settings:
     if reason:
         raise ValueError(f"{_place(item)}: {reason}")
     alone = 1 if "racecheck" in getattr(item, "fixturenames", ()) else 2
-    return resolve(item.config.stash[DEFAULTS], _marked(item), threads=alone)
+    settings = resolve(item.config.stash[DEFAULTS], _marked(item), threads=alone)
+    reason = refused_processes(settings)
+    if reason:
+        raise ValueError(f"{_place(item)}: {reason}")
+    return settings
+
+
+def refused_processes(settings: Settings) -> str:
+    """Why processes can't run the body, "" if they can, or need not."""
+    if not settings.processes:
+        return ""
+    if settings.mode == "stress":
+        return f"processes={settings.processes} does not work yet with mode='stress'; use threads=N."
+    if not hasattr(os, "fork"):
+        return f"processes={settings.processes}: this platform can't fork; use threads=N."
+    return ""
 
 
 def refusal(item: pytest.Item) -> str:

@@ -102,26 +102,6 @@ class OneOf:
         return value
 
 
-class NoneYet:
-    """A number of which only 0 works in this release."""
-
-    right = "a whole number from 0"
-
-    def __init__(self, now: str) -> None:
-        self._now = now
-
-    def from_text(self, text: str) -> object:
-        """Convert from text."""
-        return self.from_value(int(text))
-
-    def from_value(self, value: object) -> object:
-        """Tell what is wrong from what is not there yet."""
-        WholeNumber(0).from_value(value)
-        if value:
-            raise NotYetError(self._now)
-        return value
-
-
 class Patterns:
     """Names of modules, as glob patterns; one or several."""
 
@@ -216,8 +196,6 @@ PROFILES: Final[Mapping[str, Mapping[str, object]]] = {
 }
 """Budgets by name."""
 
-_THREADS_NOW: Final = "this release controls threads: write threads=N"
-
 OPTIONS: Final = (
     Option(
         "threads",
@@ -226,9 +204,24 @@ OPTIONS: Final = (
         "How many threads run the body at once; with 1 the body runs once a run and what it starts is explored",
         flag=False,
         ini=False,
-        default_text="2, or 1 if the test uses the fixture racecheck",
+        default_text="2, or 1 if the test uses the fixture racecheck, or 0 if it has processes",
     ),
-    Option("processes", NoneYet(_THREADS_NOW), 0, "How many processes run the body at once", flag=False, ini=False),
+    Option(
+        "processes",
+        WholeNumber(0),
+        0,
+        "How many processes run the body at once, beside the threads if there are any",
+        flag=False,
+        ini=False,
+    ),
+    Option(
+        "start_method",
+        OneOf(("fork", "spawn", "forkserver")),
+        None,
+        "How the processes of processes=N and racecheck.run(processes=True) are started",
+        metavar="METHOD",
+        default_text="that of `multiprocessing`",
+    ),
     Option(
         "invariant",
         Callables(),
@@ -279,11 +272,10 @@ OPTIONS: Final = (
     ),
     Option(
         "granularity",
-        OneOf(("access",), later=("gil",), now="this release can switch at every access to shared state"),
+        OneOf(("access", "gil")),
         "access",
-        "Where threads can be switched",
-        flag=False,
-        ini=False,
+        "Where threads can be switched: at every access to shared state, or only where this CPython can with its GIL",
+        metavar="WHERE",
     ),
     Option(
         "clock",

@@ -11,7 +11,8 @@ import pytest
 
 from pytest_racecheck.bridge.fixture_state import FixtureState, exists
 from pytest_racecheck.bridge.run_output import RunOutput
-from pytest_racecheck.bridge.settings import Settings
+from pytest_racecheck.bridge.settings import Settings, method_of
+from pytest_racecheck.core.abroad import InProcess
 
 Body = Callable[[], object]
 
@@ -65,10 +66,13 @@ class ItemProgram:
     def _make_bodies(self) -> tuple[Body, ...]:
         function = self._item.obj
         arguments = {name: self._item.funcargs[name] for name in self._item._fixtureinfo.argnames}
-        bodies = []
-        for index in range(self._settings.threads):
+        threads, processes = self._settings.threads, self._settings.processes
+        method = method_of(self._settings)
+        bodies: list[Body] = []
+        for index in range(threads + processes):
             own = {"task_index": index} if "task_index" in arguments else {}
-            bodies.append(functools.partial(function, **{**arguments, **own}))
+            body = functools.partial(function, **{**arguments, **own})
+            bodies.append(body if index < threads else InProcess(body, method))
         return tuple(bodies)
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
+
+from pytest_racecheck.core.values import Figures
+from pytest_racecheck.report.summary import how_many_classes
 
 QUIET_SECONDS: Final = 5.0
 """Searches that are shorter say nothing."""
@@ -23,13 +27,17 @@ class Progress:
         self._next = QUIET_SECONDS
         self._written = False
 
-    def __call__(self, runs: int, seconds: float) -> None:
+    def __call__(self, runs: int, seconds: float, figures: Callable[[], Figures] = Figures) -> None:
         """Say how far it is, at most once in `EVERY_SECONDS`."""
         if not self._watched or seconds < self._next:
             return
         self._next = seconds + EVERY_SECONDS
         self._written = True
-        self._write(f"{self._nodeid}: {runs:,} runs, {seconds:.0f} s")
+        known = figures()
+        far = ""
+        if known.classes_run and known.classes_estimated:
+            far = f", {how_many_classes(known.classes_run, known.classes_estimated)}"
+        self._write(f"{self._nodeid}: {runs:,} runs, {seconds:.0f} s{far}")
 
     def end(self) -> None:
         """Take the line away."""

@@ -17,6 +17,7 @@ from pytest_racecheck.report import json_report, summary
 Entry = dict[str, Any]
 
 _ENTRY: Final = pytest.StashKey[Entry]()
+_COLOURED: Final = pytest.StashKey[str]()
 _ATTRIBUTE: Final = "racecheck"
 """The name of the entry on pytest's reports."""
 
@@ -24,6 +25,17 @@ _ATTRIBUTE: Final = "racecheck"
 def remember(item: pytest.Item, exploration: Exploration) -> None:
     """Keep the entry of a test until pytest makes its report."""
     item.stash[_ENTRY] = json_report.test_entry(item.nodeid, exploration)
+
+
+def has_colour(config: pytest.Config) -> bool:
+    """Whether reports are going to be written to a terminal that has colours."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    return reporter is not None and bool(reporter.hasmarkup)
+
+
+def remember_coloured(item: pytest.Item, text: str) -> None:
+    """Keep the report of a failed test as a terminal with colours is to show it."""
+    item.stash[_COLOURED] = text
 
 
 def entry_of(report: object) -> Entry | None:
@@ -50,7 +62,26 @@ class EntryCarrier:
         entry = item.stash.get(_ENTRY, None)
         if entry is not None and call.when == "call":
             setattr(report, _ATTRIBUTE, entry)
+            shown: Any = report.longrepr
+            if _COLOURED in item.stash and hasattr(shown, "toterminal"):
+                shown.toterminal = _Coloured(shown, item.stash[_COLOURED]).toterminal
         return report
+
+
+class _Coloured:
+    """The text of a failure; what is no terminal with colours gets it as it was, so that none get into files."""
+
+    def __init__(self, plain: Any, coloured: str) -> None:
+        self._write_plain = plain.toterminal
+        self._coloured = coloured
+
+    def toterminal(self, writer: Any) -> None:
+        """Write it, as pytest asks of its own ones."""
+        if not writer.hasmarkup:
+            self._write_plain(writer)
+            return
+        for line in self._coloured.split("\n"):
+            writer.line(line)
 
 
 class JsonWriter:

@@ -16,7 +16,7 @@ from pytest_racecheck.bridge.free_threads import EndlessError
 from pytest_racecheck.bridge.options import MARKER
 from pytest_racecheck.bridge.program import ItemProgram
 from pytest_racecheck.bridge.progress import Progress
-from pytest_racecheck.bridge.reporting import remember
+from pytest_racecheck.bridge.reporting import has_colour, remember, remember_coloured
 from pytest_racecheck.bridge.store import TokenStore
 from pytest_racecheck.bridge.stress import STRATEGY as STRESS
 from pytest_racecheck.bridge.stress import render_stress_failure, stress
@@ -97,7 +97,7 @@ def _explore(item: pytest.Function, check: Check, program: ItemProgram, progress
     store = TokenStore(item.config, item.nodeid)
     exploration = explore(
         program,
-        strategy=make_strategy(item.config, settings.strategy, settings.seed),
+        strategy=make_strategy(item.config, settings.strategy, settings.seed, gil=_by_gil(check)),
         instrument=_instrument(item, check),
         limits=_limits(check),
         seed=settings.seed,
@@ -124,9 +124,15 @@ def _replay(item: pytest.Function, check: Check, program: ItemProgram, token: st
 
 
 def _instrument(item: pytest.Function, check: Check) -> Any:
+    from pytest_racecheck.bridge import asserts, child_coverage, child_output
+    from pytest_racecheck.instrument import birth, hearing, warm
     from pytest_racecheck.instrument.install import Rewriting
     from pytest_racecheck.instrument.scope import Scope
 
+    warm.AT_BEGIN[asserts.WHERE] = asserts.rewritten_files
+    warm.AT_BEGIN[child_coverage.WHERE] = child_coverage.configuration
+    birth.AT_BIRTH[:] = [child_output.prepare, child_coverage.prepare]
+    hearing.MORE.update(child_output.LISTENERS | child_coverage.LISTENERS)
     return Rewriting(Scope(root=item.config.rootpath, sources=check.settings.source, test_file=item.path))
 
 
@@ -142,7 +148,15 @@ def _limits(check: Check) -> Any:
         early_timeouts=settings.timeouts == "explore",
         wakeups=settings.wakeups,
         real_clock=settings.clock == "real",
+        gil=_by_gil(check),
     )
+
+
+def _by_gil(check: Check) -> bool:
+    """Whether the GIL says where tasks can be stopped; an interpreter that runs without one can stop them anywhere."""
+    from pytest_racecheck.core.confirm import has_gil
+
+    return check.settings.granularity == "gil" and has_gil()
 
 
 def _control() -> tuple[type[BaseException], ...]:
@@ -160,6 +174,8 @@ def _conclude(item: pytest.Function, exploration: Exploration) -> None:
             f"racecheck: interrupted after {exploration.runs:,} runs of {item.nodeid} (seed {exploration.seed})"
         )
     if exploration.outcome == "failed":
+        if has_colour(item.config):
+            remember_coloured(item, _failure_text(item, exploration, color=True))
         _fail(_failure_text(item, exploration), exploration.findings[0].failure.exception)
     if exploration.outcome == "error":
         from pytest_racecheck.report.text import render_error
@@ -204,7 +220,7 @@ def _told(errors: Iterable[RacecheckWarning]) -> Iterator[str]:
         yield from sentence(f"{type(error).__name__}: {error}", _width(), "", "  ")
 
 
-def _failure_text(item: pytest.Function, exploration: Exploration) -> str:
+def _failure_text(item: pytest.Function, exploration: Exploration, *, color: bool = False) -> str:
     root = str(item.config.rootpath)
     if exploration.strategy == STRESS:
         return render_stress_failure(exploration, root=root, width=_width())
@@ -216,7 +232,7 @@ def _failure_text(item: pytest.Function, exploration: Exploration) -> str:
         read_line=linecache.getline,
         root=root,
         width=_width(),
-        color=False,
+        color=color,
     )
 
 

@@ -16,6 +16,8 @@ class Settings:
 
     threads: int
     processes: int
+    start_method: str | None
+    """``None`` for that of ``multiprocessing``; see `method_of`."""
     invariant: tuple[Callable[..., object], ...]
     source: tuple[str, ...]
     strategy: str
@@ -38,10 +40,18 @@ class Settings:
         return dict(self.origins)[name]
 
 
+def method_of(settings: Settings) -> str:
+    """How processes are started; to ask ``multiprocessing`` in the usual way would fix that for good."""
+    import multiprocessing
+
+    current: str | None = multiprocessing.get_start_method(allow_none=True)
+    return settings.start_method or current or multiprocessing.get_all_start_methods()[0]
+
+
 def resolve(defaults: Defaults, marker: Defaults, *, threads: int) -> Settings:
-    """Put together what marker and session say; ``threads`` is for a test whose marker does not say it."""
+    """Put together what marker and session say; ``threads`` is for a marker that names no threads or processes."""
     sourced = {option.name: marker.get(option.name, defaults[option.name]) for option in OPTIONS if option.marker}
     if sourced["threads"].value is None:
-        sourced["threads"] = Sourced(threads, DEFAULT)
+        sourced["threads"] = Sourced(0 if sourced["processes"].value else threads, DEFAULT)
     values = {name: each.value for name, each in sourced.items()}
     return Settings(**values, origins=tuple((name, each.origin) for name, each in sourced.items()))

@@ -15,14 +15,16 @@ from pytest_racecheck.strategies import table
 Factory = Callable[[int], Strategy]
 
 
-def make_strategy(config: pytest.Config, name: str, seed: int) -> Strategy:
+def make_strategy(config: pytest.Config, name: str, seed: int, *, gil: bool = False) -> Strategy:
     """Make the strategy that is called ``name``, which may carry parameters after a colon.
+
+    ``gil``: tasks can be stopped only where the interpreter, with its GIL, can stop them.
 
     Raises:
         RacecheckError: if there is none, or if a hook offers a name that is taken.
     """
     offered = _offered(config)
-    return offered[name](seed) if name in offered else table.make(name, seed)
+    return offered[name](seed) if name in offered else table.make(name, seed, gil=gil)
 
 
 def check_name(config: pytest.Config, name: str, *, where: str) -> None:

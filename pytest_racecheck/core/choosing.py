@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from pytest_racecheck.core.abroad import Abroad
 from pytest_racecheck.core.errors import RacecheckError, RacecheckInternalError
-from pytest_racecheck.core.outside import Outside, age, deadline_of
+from pytest_racecheck.core.outside import age, deadline_of
+from pytest_racecheck.core.passed import MAYBE, SURE
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.task import Task
 from pytest_racecheck.core.values import Operation, Switch, TaskId, Touch, new_choice
@@ -22,12 +24,14 @@ TIME_OVER: Final = "its time is over"
 NO_REASON: Final = "wakes up although nobody has notified it"
 """What a report says of a spurious wake-up."""
 
+CANT_TELL: Final = "where the GIL lets a thread go in code out of scope, after what it does there, can't be told"
+"""Why nothing is proven of such code where tasks are stopped by the GIL only."""
 
 _NOTHING: Final = ((), 0, ())
 """What the other strategies are told beside."""
 
 
-class Choosing(Outside):
+class Choosing(Abroad):
     """The part of a controller that decides which task moves next; called by the task that moves now."""
 
     def _choose(self, task: Task | None, place: str) -> Task | None:
@@ -94,6 +98,10 @@ class Choosing(Outside):
     ) -> Task:
         if default is None:
             default = task if task is not None and task in enabled else enabled[0]
+        if self.gil and default is task and self._is_held():
+            if self.touched is None:
+                return default
+            enabled = [default]
         if len(enabled) > 1:
             if default is task and (self._streak >= FAIR_STREAK or self.waits_ended > MANY_WAITS) and self._is_over():
                 return enabled[(enabled.index(default) + 1) % len(enabled)]
@@ -101,7 +109,7 @@ class Choosing(Outside):
         tasks = tuple([each.id for each in enabled])
         operations = tuple([each.operation for each in enabled])
         running, occurrence = (None, 1) if task is None else (task.id, task.occurrence)
-        told = _NOTHING if self.touched is None else self._told()
+        told = _NOTHING if self.touched is None else self._beside()
         choice = new_choice((running, tasks, operations, self.steps, place, occurrence, default.id, *told))
         if self.strategy is None:
             raise RacecheckInternalError("a choice outside a run")
@@ -118,6 +126,14 @@ class Choosing(Outside):
         self._streak = self._streak + 1 if chosen is task else 0
         return chosen
 
+    def _is_held(self) -> bool:
+        """Whether its interpreter, with its GIL, would not have let go of the running task since its last operation."""
+        if self.passed is None or self.passed[SURE] or self.processes:
+            return False
+        if self.passed[MAYBE]:
+            self.not_proven(CANT_TELL)
+        return True
+
     def _is_over(self) -> bool:
         """Whether the running task has gone on for long enough."""
         limit = FAIR_STREAK if self.waits_ended <= MANY_WAITS else FAIR_STREAK // (self.waits_ended - MANY_WAITS)
@@ -127,7 +143,7 @@ class Choosing(Outside):
         self.forced += 1
         return True
 
-    def _told(self) -> tuple[tuple[Touch, ...], int, tuple[tuple[Operation, tuple[Touch, ...]], ...]]:
+    def _beside(self) -> tuple[tuple[Touch, ...], int, tuple[tuple[Operation, tuple[Touch, ...]], ...]]:
         """What a strategy that follows is told beside."""
         told = tuple(self.touched or ()), self.waits_ended, tuple(self.followed)
         self.touched, self.followed, self.script = [], [], ()
@@ -140,6 +156,9 @@ class Choosing(Outside):
                 self.recorder.preempted(task)
         occurrence = 1 if task is None else task.occurrence
         self.schedule.append(Switch("" if task is None else task.id, place, occurrence, chosen.id, preempts))
+        if preempts and self.passed is not None:
+            # Processes have a GIL each.
+            self.chances.append("yes" if self.processes else self.passed.chance())
 
     # -- one that waits, and could go on without what it waits for ---------------------------------------------------
 

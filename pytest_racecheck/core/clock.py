@@ -34,6 +34,10 @@ class VirtualClock:
         self._monotonic = _exact(time.monotonic())
         self._performance = _exact(time.perf_counter())
 
+    def state(self) -> tuple[float, ...]:
+        """What another process needs to go on with the same time, see `clock_of`."""
+        return (self.now, self._epoch, self._monotonic, self._performance)
+
     def advance_to(self, instant: float) -> None:
         """Move forward; going back is not possible."""
         self.now = max(self.now, instant)
@@ -74,6 +78,10 @@ class RealClock(VirtualClock):
         """See `VirtualClock`."""
         self._began = time.monotonic()
 
+    def state(self) -> tuple[float, ...]:
+        """See `VirtualClock`."""
+        return (self._began,)
+
     def advance_to(self, instant: float) -> None:
         """Wait for the instant; in slices, so that the thread can be told to end."""
         while (left := instant - self.now) > 0:
@@ -90,6 +98,17 @@ class RealClock(VirtualClock):
     def perf_counter(self) -> float:
         """See `VirtualClock`."""
         return time.perf_counter()
+
+
+def clock_of(state: tuple[float, ...]) -> VirtualClock:
+    """Make a clock that goes on where another one is."""
+    if len(state) == 1:
+        real = RealClock()
+        real._began = state[0]
+        return real
+    clock = VirtualClock()
+    clock.now, clock._epoch, clock._monotonic, clock._performance = state
+    return clock
 
 
 def _exact(instant: float) -> float:

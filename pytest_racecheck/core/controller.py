@@ -6,11 +6,12 @@ import _thread
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
+from pytest_racecheck.core.abroad import InProcess
 from pytest_racecheck.core.baton import make_baton
 from pytest_racecheck.core.choosing import FAIR_STREAK, Choosing
 from pytest_racecheck.core.errors import RacecheckInternalError, Unwind
 from pytest_racecheck.core.failures import deadlock, failure_of, left_behind, waiting_for
-from pytest_racecheck.core.interrupt import disarm, settle
+from pytest_racecheck.core.interrupt import calm, settle
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.run_state import Recorder
 from pytest_racecheck.core.task import END, LAPSE, Task
@@ -44,6 +45,11 @@ def active_controller() -> Controller | None:
     return None
 
 
+def activate(controller: Controller) -> None:
+    """From now on this is the controller that an active task belongs to; in a process that is not forked by its own."""
+    _active.append(controller)
+
+
 class Controller(Choosing):
     """Runs bodies as tasks, one operation at a time.
 
@@ -56,6 +62,10 @@ class Controller(Choosing):
     ``_mutex`` is held where somebody else may do it as well: the watchdog, and a task that comes back.
     """
 
+    def itself(self) -> Controller:
+        """Say who this is, for those parts of it that don't know."""
+        return self
+
     # -- a run, seen from outside ------------------------------------------------------------------------------
 
     def run(
@@ -64,15 +74,16 @@ class Controller(Choosing):
         """Execute the bodies under the strategy until every task has ended or something failed.
 
         A single body runs in the calling thread as task ``"0"``; several run as tasks ``"0"``, ``"1"``, ... in threads
-        of their own.
+        of their own, those that are `InProcess` in processes.
 
         Raises: KeyboardInterrupt, after every task was unwound.
         """
         self._reset(strategy)
+        self.clock.reset()
         self.recorder = recorder
         try:
             _active.append(self)
-            if len(bodies) == 1:
+            if len(bodies) == 1 and not isinstance(bodies[0], InProcess):
                 self._run_here(bodies[0])
             else:
                 self._run_side_by_side(bodies)
@@ -85,6 +96,7 @@ class Controller(Choosing):
 
     def close(self) -> None:
         """End the kept threads and give back what the platform lent."""
+        self.close_abroad()
         self.lost_threads.extend(worker.thread.name for worker in self._pool.stop())
         if not self.lost_threads:
             for baton in (self._main, self.ended, *self._spare_batons, *self._retired_batons):
@@ -126,8 +138,12 @@ class Controller(Choosing):
         if self.steps > self.max_steps:
             self._go_beyond_limit(task)
         chosen = self._choose(task, site.key)
+        waited = False
         if chosen is not task:
+            waited = blocked is not None and blocked()
             self._park(task, chosen)
+        if self.passed is not None:
+            self.passed.clear(waited)
         self.path.append((task.index, site))
         if self.journal is not None:
             self._write_journal(task)
@@ -135,6 +151,19 @@ class Controller(Choosing):
             task.blocked = task.deadline = task.explain = task.whom = None
             return not task.timed_out
         return True
+
+    def changed(self, target: int) -> None:
+        """Something happens to what other tasks may wait for with `reach_change`."""
+        self.versions[target] = self.versions.get(target, 0) + 1
+
+    def reach_change(self, operation: Operation, deadline: float | None, explain: Callable[[], str]) -> bool:
+        """Announce that the running task waits until something has happened to a target; see `reach` and `changed`.
+
+        For what can only be tried: who has failed tries again when something may be different.
+        """
+        target = operation.target
+        seen = (self.versions.get(target, 0), self.ends)
+        return self.reach(operation, lambda: (self.versions.get(target, 0), self.ends) == seen, deadline, explain, list)
 
     def _write_journal(self, task: Task) -> None:
         if self.journal is not None:
@@ -181,6 +210,7 @@ class Controller(Choosing):
 
     def admit(self, task: Task) -> None:
         """Make a task one that can be chosen; its thread waits in `take_part`."""
+        self.tasks_to_come.pop(task.id, None)
         self.tasks[task.id] = task
         self.alive.append(task)
         self.concurrent = True
@@ -243,7 +273,7 @@ class Controller(Choosing):
             self._perform(host, body)
             self._settle(host)
         except Unwind:  # the run ended while the host was away
-            disarm(host.ident)
+            calm(host.ident)
         finally:
             host.ended = True
 
@@ -262,6 +292,8 @@ class Controller(Choosing):
         self._main.wait()
 
     def _assign(self, task_id: TaskId, body: Callable[[], object]) -> Task:
+        if isinstance(body, InProcess):
+            return self.launched(task_id, body)
         worker = self._pool.lend()
         task = Task(task_id, len(self.tasks), worker.baton, worker.ident)
         task.worker = worker
@@ -285,7 +317,7 @@ class Controller(Choosing):
             self._perform_watched(task, body)
             settle()
         except Unwind:  # pushed once more on its way out
-            disarm(task.ident)
+            calm(task.ident)
         finally:
             self.pushable = False
             task.leaving = True
@@ -299,7 +331,7 @@ class Controller(Choosing):
             body()
             self.pushable = False
         except Unwind:
-            disarm(task.ident)
+            calm(task.ident)
         except BaseException as exception:
             self.pushable = False
             task.leaving = True
@@ -400,13 +432,14 @@ class Controller(Choosing):
         heard = self.interrupts
         while True:
             try:
+                calm(_thread.get_ident())
                 self._unwind_the_rest(lambda: UNWIND_SECONDS if self.interrupts == heard else IMPATIENT_SECONDS)
                 break
             except KeyboardInterrupt:  # of a handler that the test has set
                 self.interrupts += 1
             except Unwind:
                 pass
-        disarm(_thread.get_ident())
+        self.bury()
         self._forget_signals()
         if self in _active:
             _active.remove(self)

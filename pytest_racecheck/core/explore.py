@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
-from pytest_racecheck.core.confirm import ATTEMPTS, changed_values, confirm, doubtful, finding_of, python_version
+from pytest_racecheck.core.confirm import (
+    ATTEMPTS,
+    changed_values,
+    confirm,
+    doubtful,
+    finding_of,
+    has_gil,
+    python_version,
+)
 from pytest_racecheck.core.errors import TokenError
+from pytest_racecheck.core.figures import Drawn
 from pytest_racecheck.core.protocols import Instrument, Program, Strategy
 from pytest_racecheck.core.replay import Replay, first_difference
 from pytest_racecheck.core.runner import Control, Limits, Runner
 from pytest_racecheck.core.token import Token, decode
-from pytest_racecheck.core.values import Exploration, Finding, Outcome, Schedule, Trace
+from pytest_racecheck.core.values import Exploration, Figures, Finding, Outcome, Schedule, Trace
 from pytest_racecheck.core.verdict import with_verdict
 
 __all__ = ["Control", "Limits", "Progress", "explore", "replay"]
@@ -23,8 +35,8 @@ REPETITIONS: Final = 3
 """So often is one schedule of a passing test run, to see whether it repeats."""
 
 NO_SECOND_TASK: Final = (
-    "nothing was explored: the test ran as a single task and started no thread. Use threads=2 or more, or start "
-    "threads in the test."
+    "nothing was explored: the test ran as a single task and started no thread and no process. Use threads=2 or "
+    "processes=2 or more, or start threads or processes in the test."
 )
 NO_CODE: Final = (
     "nothing was explored: none of the code that ran in the tasks is in scope. Name the packages or modules to check "
@@ -32,8 +44,8 @@ NO_CODE: Final = (
 )
 GONE: Final = "The schedule ran to its end and nothing failed: the bug that it showed is gone."
 
-Progress = Callable[[int, float], None]
-"""Called after each run with the number of runs and the seconds so far."""
+Progress = Callable[[int, float, Callable[[], Figures]], None]
+"""Called after each run with the number of runs and the seconds so far, and what tells more, should that be wanted."""
 
 
 def explore(
@@ -53,12 +65,15 @@ def explore(
     the types in ``control`` ends exploring and is raised again, as is whatever `Program.set_up` raises.
     """
     with Runner(program, instrument, limits, seed, control) as runner:
-        finding = _try_stored(runner, first)
-        if finding is not None:
-            return _result(runner, strategy.name, finding, "finding")
-        finding, stopped_by = _search(runner, strategy, progress or _no_progress)
-        result = _result(runner, strategy.name, finding, stopped_by)
-        return with_verdict(result, runner, strategy) if result.outcome == "passed" else result
+        findings = _try_stored(runner, first)
+        if findings:
+            return _result(runner, strategy.name, findings, "finding")
+        drawn = Drawn()
+        findings, stopped_by = _search(runner, strategy, progress or _no_progress, drawn)
+        result = _result(runner, strategy.name, findings, stopped_by)
+        if result.outcome != "passed":
+            return result
+        return with_verdict(replace(result, figures=drawn.figures(strategy)), runner, strategy)
 
 
 def replay(
@@ -69,40 +84,43 @@ def replay(
     Raises: TokenError, if it is broken, or does not fit the code any more (saying where it parted).
     """
     decoded = decode(token)
+    limits = replace(limits, gil=False)  # the schedule says all
     with Runner(program, instrument, limits, decoded.seed, control) as runner:
         replaying = _learn(runner, decoded.schedule)
         parted = replaying.parted
         replaying.start_run()
         trace = runner.run(replaying, recorded=True)
         if trace.failures:
-            return _result(runner, "replay", finding_of(trace, token, runner.runs), "replay")
+            return _result(runner, "replay", (finding_of(trace, token, runner.runs),), "replay")
         if parted or replaying.parted:
             raise TokenError(_does_not_fit(runner, decoded, replaying.parted or parted))
-        return _result(runner, "replay", None, "replay", GONE)
+        return _result(runner, "replay", (), "replay", GONE)
 
 
-def _search(runner: Runner, strategy: Strategy, progress: Progress) -> tuple[Finding | None, str]:
-    """Run until something fails twice or a limit is reached; the finding, and why the search ended."""
+def _search(runner: Runner, strategy: Strategy, progress: Progress, drawn: Drawn) -> tuple[tuple[Finding, ...], str]:
+    """Run until something fails twice or a limit is reached; the findings, and why the search ended."""
     first: Trace | None = None
     unconfirmed: list[tuple[Trace, int]] = []
+    figures = partial(drawn.figures, strategy)
     while not (stopped_by := _limit_reached(runner, strategy)):
         trace = runner.run(strategy)
         strategy.end_run(trace)
+        drawn.add(trace, strategy)
         first = first or trace
         if trace.failures:
             number = runner.runs
-            finding = confirm(runner, trace, first)
-            if finding is not None:
-                return finding, "finding"
+            findings = confirm(runner, trace, first)
+            if findings:
+                return findings, "finding"
             unconfirmed.append((trace, number))
             if len(unconfirmed) == MOST_DOUBTFUL:
                 break
-        progress(runner.runs, runner.seconds)
+        progress(runner.runs, runner.seconds, figures)
     if unconfirmed:
-        return doubtful(runner, *unconfirmed[0]), "finding"
+        return (doubtful(runner, *unconfirmed[0]),), "finding"
     if first is not None:
         _check_that_runs_repeat(runner, first)
-    return None, stopped_by
+    return (), stopped_by
 
 
 def _limit_reached(runner: Runner, strategy: Strategy) -> str:
@@ -118,7 +136,7 @@ def _limit_reached(runner: Runner, strategy: Strategy) -> str:
     return "" if strategy.start_run() else "strategy"
 
 
-def _try_stored(runner: Runner, tokens: Sequence[str]) -> Finding | None:
+def _try_stored(runner: Runner, tokens: Sequence[str]) -> tuple[Finding, ...]:
     seed = runner.seed
     for text in tokens:
         try:
@@ -129,10 +147,10 @@ def _try_stored(runner: Runner, tokens: Sequence[str]) -> Finding | None:
         replaying = _learn(runner, token.schedule)
         replaying.start_run()
         trace = runner.run(replaying)
-        if trace.failures and (finding := confirm(runner, trace, None)) is not None:
-            return finding
+        if trace.failures and (findings := confirm(runner, trace, None)):
+            return findings
         runner.seed = seed
-    return None
+    return ()
 
 
 def _learn(runner: Runner, schedule: Schedule) -> Replay:
@@ -168,16 +186,18 @@ def _check_that_runs_repeat(runner: Runner, first: Trace) -> None:
             runner.unproven[f"state leaks from run to run: {', '.join(changed)}"] = None
 
 
-def _result(runner: Runner, strategy: str, finding: Finding | None, stopped_by: str, *remarks: str) -> Exploration:
-    error = "" if finding else _nothing_explored(runner)
-    outcome: Outcome = "failed" if finding else "error" if error else "passed"
+def _result(
+    runner: Runner, strategy: str, findings: tuple[Finding, ...], stopped_by: str, *remarks: str
+) -> Exploration:
+    error = "" if findings else _nothing_explored(runner)
+    outcome: Outcome = "failed" if findings else "error" if error else "passed"
     return Exploration(
         outcome=outcome,
         runs=runner.runs,
         seconds=runner.seconds,
         strategy=strategy,
         seed=runner.seed,
-        findings=(finding,) if finding else (),
+        findings=findings,
         tasks=runner.tasks,
         choices=runner.choices,
         interleavings=len(runner.interleavings),
@@ -186,7 +206,11 @@ def _result(runner: Runner, strategy: str, finding: Finding | None, stopped_by: 
         uninstrumented=runner.instrument.uninstrumented(),
         error=error,
         remarks=(*runner.leaked, *remarks),
-        shared=runner.instrument.shared_sites(),
+        shared=runner.shared_sites(),
+        interpreter=f"CPython {sys.version_info[0]}.{sys.version_info[1]}",
+        gil=has_gil(),
+        granularity="gil" if runner.limits.gil else "access",
+        learning=runner.learning,
     )
 
 
@@ -196,5 +220,5 @@ def _nothing_explored(runner: Runner) -> str:
     return "" if runner.instrument.instrumented() else NO_CODE
 
 
-def _no_progress(_runs: int, _seconds: float) -> None:
+def _no_progress(_runs: int, _seconds: float, _figures: Callable[[], Figures]) -> None:
     """Stands for a progress line that nobody wants."""

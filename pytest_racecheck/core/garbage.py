@@ -24,6 +24,7 @@ def collected_between_runs() -> Iterator[Callable[[], None]]:
     try:
         yield _collect_if_due
     finally:
+        gc.collect()  # what the last runs made may hold semaphores, files and segments
         gc.unfreeze()
         if enabled:
             gc.enable()

@@ -8,7 +8,7 @@ import threading
 import time
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from pytest_racecheck.core.errors import Unwind
 from pytest_racecheck.core.ours import is_ours
@@ -20,6 +20,29 @@ ASLEEP: Final = 0.002
 
 STARVED: Final = 0.05
 """Seconds of processor time until one that is always ready to run counts as computing."""
+
+
+class Actor(Protocol):
+    """Acts in this process for a thread of another one."""
+
+    def where(self) -> str:
+        """See `where_is`."""
+
+    def folder(self) -> Path:
+        """Where the kernel tells of the thread."""
+
+    def is_served(self) -> bool:
+        """Whether the thread may sleep only as it waits for an answer of this process."""
+
+    def push(self) -> None:
+        """Make the thread end."""
+
+    def user_place(self) -> tuple[str, int, str] | None:
+        """File, line and function of the innermost code in scope that it is in."""
+
+
+ACTING: Final[dict[int, Actor]] = {}
+"""Threads of this process that act for one of another process, which is the one that this module is to look at."""
 
 _set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
 
@@ -53,8 +76,19 @@ def disarm(ident: int) -> None:
         del pushed.__del__  # type: ignore[attr-defined]
 
 
+def calm(ident: int) -> None:
+    """The same in that thread itself, which has caught a push: it does not get one that is on its way either."""
+    if ident in _pushes:
+        disarm(ident)
+        _set_exception(ctypes.c_ulong(ident), None)
+
+
 def push(ident: int) -> None:
     """Raise an exception in another thread as soon as it executes Python code."""
+    actor = ACTING.get(ident)
+    if actor is not None:
+        actor.push()
+        return
     _set_exception(ctypes.c_ulong(ident), ctypes.py_object(push_for(ident)))
 
 
@@ -83,7 +117,7 @@ class Stillness:
         if self._at_first is None:
             self._at_first = used
         still = used is not None and self.used is not None and used - self.used < ASLEEP
-        sleeps = _sleeps(self._native_id)
+        sleeps = _sleeps(self._ident, self._native_id)
         self.starved = used is not None and used - (self._at_first or 0.0) < STARVED and not sleeps
         self.looks = self.looks + 1 if still and sleeps else 0
         self.used = used
@@ -96,7 +130,7 @@ class Stillness:
         As long as an exception is set for a thread that sleeps, Python 3.11 can't call a function in any other thread
         that is traced or profiled: it runs in a circle (in DO_TRACING, which looks for that exception before RESUME).
         """
-        return sys.version_info >= (3, 12) or (self.looked > 1 and not self.looks)
+        return sys.version_info >= (3, 12) or (self.looked > 1 and not self.looks) or self._ident in ACTING
 
     def has_moved(self) -> bool:
         """Whether it has done anything at all since the last look."""
@@ -105,6 +139,9 @@ class Stillness:
 
 def where_is(ident: int) -> str:
     """Say where in the code a thread is now: ``file:line in function``, and the caller's place if that is ours."""
+    actor = ACTING.get(ident)
+    if actor is not None:
+        return actor.where()
     frame = sys._current_frames().get(ident)
     while frame is not None and is_ours(frame.f_code.co_filename):
         frame = frame.f_back
@@ -117,10 +154,10 @@ def cpu_seconds(ident: int, native_id: int) -> float | None:
     """How much processor time a thread has used; ``None`` where the platform doesn't tell, or the thread is gone."""
     if native_id and LINUX:
         try:
-            return int(Path(f"/proc/self/task/{native_id}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+            return int((_folder(ident, native_id) / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
         except (OSError, ValueError, IndexError):
             pass
-    if not hasattr(time, "pthread_getcpuclockid"):
+    if ident in ACTING or not hasattr(time, "pthread_getcpuclockid"):
         return None
     try:
         return time.clock_gettime(time.pthread_getcpuclockid(ident))
@@ -133,12 +170,20 @@ def is_main_thread(ident: int) -> bool:
     return threading.main_thread().ident == ident
 
 
-def _sleeps(native_id: int) -> bool:
+def _folder(ident: int, native_id: int) -> Path:
+    actor = ACTING.get(ident)
+    return actor.folder() if actor is not None else Path(f"/proc/self/task/{native_id}")
+
+
+def _sleeps(ident: int, native_id: int) -> bool:
     """Whether the kernel says that the thread sleeps; where it doesn't tell, the unused processor time decides."""
+    actor = ACTING.get(ident)
+    if actor is not None and actor.is_served():
+        return False
     if not native_id:
         return True
     try:
-        status = Path(f"/proc/self/task/{native_id}/stat").read_text(encoding="ascii", errors="replace")
+        status = (_folder(ident, native_id) / "stat").read_text(encoding="ascii", errors="replace")
     except OSError:
         return True
     return status.rpartition(")")[2].split()[0] in "SD"

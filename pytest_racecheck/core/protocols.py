@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 class Strategy(Protocol):
     """Who moves next. The same seed gives the same decisions; nothing but choices and traces is looked at.
 
-    A strategy with an attribute ``watches`` that is true finds all operations of the run in `Trace.operations`. One
-    with a true ``follows`` is asked at every step, also where only one task can move, and is told in `Choice.touched`
-    what steps did beside their operations; the steps that its ``script`` lays down are made without asking it: pairs
-    of a task and whether another could have moved in its place. If one of them is not to be had, it is asked there. One
-    with a true ``covers`` ends by itself when it has run every class of interleavings: ``complete`` says whether it
-    has, ``classes`` is their number, and ``gave_up`` why it never will.
+    A strategy with an attribute ``watches`` that is true finds all operations of the run in `Trace.operations`, one
+    with a true ``traces`` all steps in `Trace.path`. One with a true ``follows`` is asked at every step, also where
+    only one task can move, and is told in `Choice.touched` what steps did beside their operations; the steps that its
+    ``script`` lays down are made without asking it: pairs of a task and whether another could have moved in its place.
+    If one of them is not to be had, it is asked there. One with a true ``covers`` ends by itself when it has run every
+    class of interleavings: ``complete`` says whether it has, ``classes`` is their number, and ``gave_up`` why it never
+    will.
     """
 
     name: str

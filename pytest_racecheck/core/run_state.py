@@ -4,19 +4,56 @@ from __future__ import annotations
 
 import _thread
 from collections.abc import Callable, Sequence
-from typing import Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from pytest_racecheck.core.baton import Baton, make_baton
+from pytest_racecheck.core.carried import site_of
 from pytest_racecheck.core.clock import VirtualClock
+from pytest_racecheck.core.dump import Dump
+from pytest_racecheck.core.known_sites import KnownSites
 from pytest_racecheck.core.livelock import LastOperations
+from pytest_racecheck.core.other_process import OtherProcess
+from pytest_racecheck.core.passed import Passed
 from pytest_racecheck.core.protocols import Strategy
+from pytest_racecheck.core.shared_things import SharedThings
 from pytest_racecheck.core.task import Task
-from pytest_racecheck.core.values import Event, Failure, Kind, Operation, Site, Step, Switch, TaskId, Touch, Trace
+from pytest_racecheck.core.values import (
+    Chance,
+    Event,
+    Failure,
+    Kind,
+    Operation,
+    Site,
+    Step,
+    Switch,
+    TaskId,
+    Touch,
+    Trace,
+)
 from pytest_racecheck.core.workers import WorkerPool
 
 
 def _nothing(_body: object = None) -> None:
     """Stands for a hook that nobody has set."""
+
+
+class Explained(NamedTuple):
+    """What is known of what a task of another process waits for."""
+
+    text: str | None = None
+    """``None`` if only its own process can tell."""
+    further: str = ""
+    """What is to be said after that."""
+    whom: Sequence[Task] | None = None
+
+
+def _unexplained(_task: Task) -> Explained:
+    """Stands for an explanation that nobody has."""
+    return Explained()
+
+
+def _no_site(_key: str, _identity: int) -> None:
+    """Stands for a look-up that nobody does."""
 
 
 def _never(_operation: Operation) -> bool:
@@ -65,8 +102,26 @@ class RunState:
         self.on_task_start: Callable[[object], None] = _nothing
         """Called in the thread of a task with its body, before it."""
         self.on_task_end: Callable[[], None] = _nothing
+        self.passed: Passed | None = None
+        """What the running task has passed, if an instrument notes it."""
+        self.gil = False
+        """Whether a task can be stopped only where this interpreter, with its GIL, can stop it."""
         self.held_outside: Callable[[Operation], bool] = _never
         """Whether what an operation waits for is held by somebody, and by no task."""
+        self.listeners: dict[str, Callable[..., None]] = {}
+        """Who wants to hear of what happens in other processes, by the word for it."""
+        self.shared_things = SharedThings()
+        """Their numbers hold from the set-up of a run to the end of its tear-down: who makes a thing names it."""
+        self._dump: Dump | None = None
+        self._adopted_before: bool | None = None
+        """Whether this process has adopted orphans before it began to; ``None`` as long as it has not."""
+        self.known_sites = KnownSites()
+        self.site_of = site_of
+        """Finds, or makes, the site that another process speaks of."""
+        self.inherited_site: Callable[[str, int], Site | None] = _no_site
+        """Finds the site of this key and identity: one that forked processes have as well."""
+        self.explain_shared: Callable[[Task], Explained] = _unexplained
+        """Says what is known here of what a task of another process waits for."""
         self.own_idents = {_thread.get_ident()}
         """Threads of ours that are no tasks."""
         self._pool = WorkerPool()
@@ -87,6 +142,12 @@ class RunState:
         controller.max_steps = 0
         controller.early_timeouts = False
         controller.wakeups = 0
+        controller.passed = None
+        controller.gil = False
+        controller.listeners = {}
+        controller.shared_things = SharedThings()
+        controller.known_sites = KnownSites()
+        controller._dump = None
         controller._reset(None)
         return controller
 
@@ -98,10 +159,13 @@ class RunState:
         self.tasks: dict[TaskId, Task] = {}
         self.alive: list[Task] = []
         self.away: dict[int, Task] = {}
+        self._reset_abroad()
         self.failures: list[Failure] = []
         self.uncontrolled: list[str] = []
         self.leaked: list[str] = []
         self.schedule: list[Switch] = []
+        self.chances: list[Chance] = []
+        """For each of its preemptions, whether the interpreter could have made it."""
         self.path: list[tuple[int, Site]] = []
         self.journal: list[Step] | None = [] if getattr(strategy, "watches", False) else None
         """What the strategy is told at the end, if it wants to be told everything."""
@@ -115,14 +179,14 @@ class RunState:
         """The steps of it that were made, see `Choice`; it is over when the strategy is asked."""
         self.waits_ended = self.simultaneous = 0
         self.pending: tuple[tuple[TaskId, Operation], ...] = ()
+        self.came_to: tuple[tuple[TaskId, str, int], ...] = ()
         self.unproven: dict[str, None] = {}
         self.last_operations = LastOperations()
         self.wrote = False
         """Whether a task has changed anything, as far as hooks saw that, without its being an operation."""
         self.woken = 0
         """How often that has happened."""
-        self.real_waits = self.forced = self.steps = self.choices = self.quiet = self._streak = 0
-        self.ident = 0
+        self.real_waits = self.forced = self.steps = self.choices = self.quiet = self._streak = self.ident = 0
         self.running = None
         self.ending = self.concurrent = False
         self.interrupts = 0
@@ -138,7 +202,20 @@ class RunState:
         self.host: Task | None = None
         """The task that is the thread which explores, in runs of a single body."""
         self._roots: list[Task] = []
-        self.clock.reset()
+
+    def _reset_abroad(self) -> None:
+        self.tasks_to_come: dict[TaskId, Task] = {}
+        """Those that are being started in other processes."""
+        self.processes: list[OtherProcess] = []
+        """The other processes that have been started."""
+        self.bad_ends: dict[TaskId, Failure] = {}
+        self.ends_seen: set[TaskId] = set()
+        self.versions: dict[int, int] = {}
+        """How often something has happened to targets that tasks may wait for."""
+        self.ends = 0
+        """How many processes have ended: what they had locked is free."""
+        self.results: dict[TaskId, tuple[bool, Any]] = {}
+        """What processes have come to that `racecheck.run` has started."""
 
     def current(self) -> Task | None:
         """The task that the calling thread is, if it may move now."""
@@ -163,6 +240,18 @@ class RunState:
         if self.touched is not None and not self.ending:
             self.touched.append(Touch(kind, target, inner=inner))
 
+    def tell_holder(self, target: int, task: Task | None, site: Site | None) -> None:
+        """A lock that processes share is held by a task from now on, or by none: the explorer has to know."""
+
+    def tell_made(self, target: int, place: str) -> None:
+        """A semaphore that processes may share was made there."""
+
+    def tell_left(self, kind: str, name: str) -> None:
+        """A task has made something that outlives it; see `instrument.leftovers`."""
+
+    def tell_unheard(self, target: int, task: Task, site: Site) -> None:
+        """Somebody was notified who waits with the semaphore of this target, and nobody did."""
+
     def not_proven(self, sentence: str) -> None:
         """Say what was done in steps whose order is not known."""
         self.unproven[sentence] = None
@@ -180,6 +269,8 @@ class RunState:
                 self.pending = tuple([(task.id, task.operation) for task in self.alive if not task.ended])
             if failure is not None:
                 self.failures.append(failure)
+                left = [task for task in self.alive if not task.ended]
+                self.came_to = tuple([(task.id, task.operation.site.key, task.occurrence) for task in left])
             if self.running is None or self.running is not self.host or self.host.ended:
                 self._main.signal()
 
@@ -188,15 +279,18 @@ class RunState:
 
     def _trace(self, recorder: Recorder | None) -> Trace:
         tasks = tuple(self.tasks)
+        traces = recorder is not None or getattr(self.strategy, "traces", False)
         return Trace(
             schedule=tuple(self.schedule),
+            chances=tuple(self.chances),
             failures=tuple(self.failures),
             steps=self.steps,
             choices=self.choices,
             forced=self.forced,
             tasks=tasks,
             fingerprint=hash(tuple(self.path)),
-            path=tuple([(tasks[index], site.key) for index, site in self.path]) if recorder else (),
+            path=tuple([(tasks[index], site.key) for index, site in self.path]) if traces else (),
+            moved=len({index for index, _ in self.path}),
             events=recorder.events() if recorder else (),
             uncontrolled=tuple(self.uncontrolled),
             leaked=tuple(self.leaked),
@@ -204,6 +298,7 @@ class RunState:
             operations=tuple(self.journal or ()),
             touched=tuple(self.touched or ()),
             pending=self.pending,
+            came_to=self.came_to,
             unproven=tuple(self.unproven),
             waits_ended=self.waits_ended,
         )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
+from pytest_racecheck.core.carried import KNOWN
 from pytest_racecheck.core.clock import RealClock, VirtualClock
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.failures import failure_of
@@ -42,13 +44,15 @@ class Limits:
     """So often in a run may a wait for a condition end although nobody has notified it: one more choice."""
     real_clock: bool = False
     """Whether time is that of the machine, and waiting takes it."""
+    gil: bool = False
+    """Whether a task can be stopped only where this interpreter, with its GIL, can stop it."""
 
 
 class Runner:
     """One program under one instrument; a context manager that leaves nothing behind.
 
-    Its counts (runs, the most tasks, choices and steps of a run, different interleavings, sentences on what was not
-    controlled) are over all runs since it was entered.
+    Its counts (runs, the last one that taught what is shared, the most tasks, choices and steps of a run, different
+    interleavings, sentences on what was not controlled) are over all runs since it was entered.
     """
 
     def __init__(self, program: Program, instrument: Instrument, limits: Limits, seed: int, control: Control) -> None:
@@ -56,19 +60,22 @@ class Runner:
         self.seed = seed
         self.instrument = instrument
         self.began = time.perf_counter()
-        self.runs = self.tasks = self.choices = self.steps = self.forced = self.waits_ended = 0
+        self.runs = self.tasks = self.choices = self.steps = self.forced = self.waits_ended = self.learning = 0
         self.interleavings: set[int] = set()
         self.uncontrolled: dict[str, None] = {}
         self.leaked: dict[str, None] = {}
         self.unproven: dict[str, None] = {}
+        self._watched_late: set[str] = set()
         self._program = program
         self._control = control
+        KNOWN.update({(kind.__module__, kind.__qualname__): kind for kind in control})
         self._controller = Controller(
             max_steps=limits.steps,
             early_timeouts=limits.early_timeouts,
             wakeups=limits.wakeups,
             clock=RealClock() if limits.real_clock else VirtualClock(),
         )
+        self._controller.gil = limits.gil
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -88,6 +95,24 @@ class Runner:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
+    @contextmanager
+    def only_with_gil(self) -> Iterator[None]:
+        """For the length of the block a task can be stopped only where this interpreter, with its GIL, can stop it."""
+        before, self._controller.gil = self._controller.gil, True
+        try:
+            yield
+        finally:
+            self._controller.gil = before
+
+    @contextmanager
+    def at_most(self, steps: int) -> Iterator[None]:
+        """For the length of the block a run that takes more steps is cut off."""
+        before, self._controller.max_steps = self._controller.max_steps, min(steps, self._controller.max_steps)
+        try:
+            yield
+        finally:
+            self._controller.max_steps = before
+
     @property
     def seconds(self) -> float:
         """How long the runs have taken so far."""
@@ -105,6 +130,8 @@ class Runner:
             trace = self._controller.run(bodies, strategy, recorder)
             if not trace.failures:
                 trace = self._checked(trace)
+            if unseen := self.instrument.unseen():
+                trace = replace(trace, failures=(*trace.failures, *unseen))
         finally:
             self._program.tear_down()
         self._collect()
@@ -113,9 +140,20 @@ class Runner:
         self._count(trace)
         return trace
 
-    def follow(self, schedule: Schedule, failure: Failure | None = None, *, recorded: bool = False) -> Trace | None:
+    def watch_late(self, places: AbstractSet[str]) -> None:
+        """Make places choices that nobody has found to be shared, to see what would become of a run."""
+        self._watched_late |= places - set(self.instrument.shared_sites())
+        self.instrument.watch(places)
+
+    def shared_sites(self) -> tuple[str, ...]:
+        """The places that were found to be shared, sorted."""
+        return tuple(place for place in self.instrument.shared_sites() if place not in self._watched_late)
+
+    def follow(
+        self, schedule: Schedule, failure: Failure | None = None, *, recorded: bool = False, traces: bool = False
+    ) -> Trace | None:
         """Run a schedule; the trace, but ``None`` if a failure is given and the run does not fail like that."""
-        strategy = Replay(schedule)
+        strategy = Replay(schedule, traces=traces)
         strategy.start_run()
         if failure is None:
             return self.run(strategy, recorded=recorded)
@@ -134,14 +172,15 @@ class Runner:
             if isinstance(error, (KeyboardInterrupt, *self._control)):
                 raise
             return replace(trace, failures=(failure_of(error, None, "invariant"),))
-        unseen = self.instrument.unseen()
-        return replace(trace, failures=unseen) if unseen else trace
+        return trace
 
     def _count(self, trace: Trace) -> None:
         for failure in trace.failures:
             if isinstance(failure.exception, self._control):
                 raise failure.exception
         self.runs += 1
+        if trace.learned:
+            self.learning = self.runs
         self.tasks = max(self.tasks, len(trace.tasks))
         self.choices = max(self.choices, trace.choices)
         self.steps = max(self.steps, trace.steps)

@@ -32,8 +32,8 @@ class Task:
 
     __slots__ = (
         "baton", "blocked", "children", "counts", "daemon", "deadline", "ended", "explain", "id", "ident",
-        "index", "leaving", "lost", "name", "native_id", "occurrence", "operation", "pooled", "spawned_at", "timed_out",
-        "unwinding", "wakes", "whom", "within", "worker",
+        "index", "leaving", "lost", "name", "native_id", "occurrence", "operation", "pooled", "remote", "spawned_at",
+        "timed_out", "unwinding", "wakes", "whom", "within", "worker",
     )  # fmt: skip
 
     def __init__(self, task_id: TaskId, index: int, baton: Baton, ident: int = 0) -> None:
@@ -65,6 +65,8 @@ class Task:
         self.native_id = 0
         self.spawned_at = ""
         self.worker: Worker | None = None
+        self.remote: Any = None
+        """For a task of another process, who acts for it here; in that process, how it speaks with the explorer."""
         self.within: Any = None
         """What an instrument notes here while the task is in the middle of an operation made of smaller ones."""
 

@@ -19,6 +19,9 @@ Kind = Literal[
 ``give-up`` is said, beside ``acquire``, of a lock that was not taken in time.
 """
 
+Chance = Literal["yes", "no", "unknown"]
+"""Whether CPython with its GIL can stop a task at some point; ``unknown`` where the way there can't be told."""
+
 WHOLE: Final = "<whole>"
 """The part of a target that conflicts with every other part of it."""
 
@@ -170,6 +173,10 @@ class Event(NamedTuple):
     """Whether another task touches the same location in this run."""
     note: str = ""
     """Said in place of name and value: ``waits for lock_b, held by task 1``, ``raises KeyError: 'x'``."""
+    place: str = ""
+    """The key of the site, by which switches name it."""
+    occurrence: int = 0
+    """How often the task had come there and announced it, counted from 1."""
 
 
 class Step(NamedTuple):
@@ -217,7 +224,8 @@ class Trace:
     fingerprint: int
     """Equal for runs that carried out the same operations in the same order."""
     path: tuple[tuple[TaskId, str], ...] = ()
-    """Task and site key of every step; what two runs of one schedule are compared by."""
+    """Task and site key of every step; what two runs of one schedule are compared by. Only of reported runs, and of
+    those of strategies with a true ``traces``."""
     events: tuple[Event, ...] = ()
     uncontrolled: tuple[str, ...] = ()
     """Sentences on what was not under control in this run, with file and line."""
@@ -240,11 +248,34 @@ class Trace:
     """How many timed waits, sleeps among them, have ended by time."""
     unproven: tuple[str, ...] = ()
     """Sentences on what was done in steps whose order is not known: no number of runs proves anything about it."""
+    came_to: tuple[tuple[TaskId, str, int], ...] = ()
+    """Of a run that failed: the tasks that had not ended, with the key of the site and its occurrence that each had
+    come to, but not done."""
+    moved: int = 0
+    """How many tasks have carried out an operation."""
+    chances: tuple[Chance, ...] = ()
+    """For each preemption of the schedule, whether CPython with its GIL could make it; empty if nobody noted it."""
 
     @property
     def preemptions(self) -> int:
         """How often a task was stopped that could have gone on."""
         return sum(switch.preempts for switch in self.schedule)
+
+
+class Cause(NamedTuple):
+    """What a failure depends on, shown by running schedules that differ in one switch and pass.
+
+    It fails only if ``switch.to`` moves between ``after`` and ``before``, two operations of ``switch.task``; an end
+    that was not shown is ``None``. With neither, it fails only if ``switch.to`` moves next where the switch is.
+    ``passes``: the other way round, it fails unless ``switch.to`` moves before ``before``.
+    """
+
+    switch: Switch
+    after: Event | None
+    before: Event | None
+    at: Event | None
+    """What ``switch.task`` is about to do where the switch is, if it was told."""
+    passes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +295,32 @@ class Finding:
     """The failing run had no preemption in it: one task after another."""
     remarks: tuple[str, ...] = ()
     """Further sentences: leaked state, a replay that did not repeat, what shrinking did."""
+    causes: tuple[Cause, ...] = ()
+    """For each preemption for which it could be shown, what must lie before it and what after."""
+    with_gil: Chance | None = None
+    """Whether CPython with its GIL can make all the preemptions of the run; ``None`` if it has none."""
 
+
+class Figures(NamedTuple):
+    """What a search that found nothing can say of what it has not seen; see `core.figures`."""
+
+    independent_runs: int = 0
+    """How many runs were drawn at random without regard to what others found: the next two are about such runs."""
+    share_seen: float = 0.0
+    """An estimate of how probable it is that one more of them shows an interleaving that was seen."""
+    failure_probability: float = 1.0
+    """The most that the probability of such a run to fail can be, with a confidence of 95 %."""
+    depth: int = 0
+    """Bugs that need so many ordering constraints were looked for by runs that hit each with a known probability."""
+    depth_probability: float = 0.0
+    """How probable it was at least that one of them would have been hit."""
+    classes_run: int = 0
+    """How many classes of equivalent interleavings were run one by one, by the strategy that runs each once."""
+    classes_estimated: float = 0.0
+    """An estimate of how many there are; 0 if there is none."""
+
+
+NO_FIGURES: Final = Figures()
 
 Outcome = Literal["failed", "passed", "verified", "error"]
 
@@ -300,3 +356,12 @@ class Exploration:
     """For the outcome ``verified``: how many classes of equivalent interleavings there are, each of which was run."""
     unproven: tuple[str, ...] = ()
     """Why it can't be verified, however many runs are made: sentences."""
+    interpreter: str = ""
+    """What ran it: ``CPython 3.13``."""
+    gil: bool = True
+    """Whether that ran with a GIL."""
+    granularity: str = "access"
+    """Where tasks could be stopped: at every ``access`` to shared state, or only where the ``gil`` lets go."""
+    learning: int = 0
+    """How many runs it took to learn what is shared: the number of the last run that taught anything of that."""
+    figures: Figures = NO_FIGURES

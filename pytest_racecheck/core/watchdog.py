@@ -118,10 +118,11 @@ class Watchdog:
     def _one_is_silent(self, run: object, task: Task, silent: float) -> None:
         if self._stillness is None:
             self._stillness = Stillness(task.ident, task.native_id)
-        if self._stillness.look() >= LOOKS and self._controller.ident == task.ident:
+        ours = self._controller.starting == task.ident  # what it waits for, if it sleeps
+        if self._stillness.look() >= LOOKS and self._controller.ident == task.ident and not ours:
             sentence = f"task {task.id} was blocked outside our control, at {where_is(task.ident)}"
             self._controller.set_aside(task, sentence, self._stillness.has_moved)
-        elif silent > self._patience and not self._stillness.looks:
+        elif silent > self._patience and (ours or not self._stillness.looks):
             self._give_up(run, task, hang(task, silent, where_is(task.ident)))
 
     def _nobody_moves(self, run: object, silent: float) -> None:

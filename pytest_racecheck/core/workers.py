@@ -80,6 +80,7 @@ class Worker:
             if job is None:  # a signal that came too late: this worker has been pushed
                 continue
             self._work(job)
+            del job  # what it holds ends with its run, not in the next one
             if locals_of_thread is not None:
                 locals_of_thread.forget()
             self._report()

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.values import WHOLE, Site
-from pytest_racecheck.instrument import unproven
+from pytest_racecheck.instrument import mapped, unproven
 from pytest_racecheck.instrument.accesses import access, admitted
 from pytest_racecheck.instrument.classify import (
     CACHES,
@@ -77,15 +77,19 @@ def _read_own_attribute(controller: Controller, site: Site, obj: Any, home: Home
     if home is Home.CACHED:
         STATE.discoverer.descriptor(owner, name)
     memory = shared_memory(obj)
-    part = name if memory is obj and home is not Home.ANYWHERE else WHOLE
+    where: mapped.Where = (id(memory), name if home is not Home.ANYWHERE else WHOLE, ())
     if name == "__dict__":
         _hand_out(obj)
-    elif memory is obj and home is Home.INSTANCE and not foreign:
+    elif memory is not obj:
+        where = mapped.place(obj, memory, name)
+    elif home is Home.INSTANCE and not foreign:
         _OWN[site] = type(obj)
-    also = ((id(owner), name),) if home is Home.CLASS else ()
-    access(controller, "read", site, id(memory), part, also, memory)
+    target, part, also = where
+    if home is Home.CLASS:
+        also = (*also, (id(owner), name))
+    access(controller, "read", site, target, part, also, memory)
     if controller.recorder is not None:
-        controller.recorder.read_attribute(site, obj, id(memory), part, also)  # type: ignore[attr-defined]
+        controller.recorder.read_attribute(site, obj, target, part, also)  # type: ignore[attr-defined]
 
 
 def _read_module_attribute(controller: Controller, site: Site, namespace: dict[str, Any], name: str) -> None:
@@ -141,8 +145,7 @@ def opaque(controller: Controller, site: Site, obj: Any) -> None:
         return
     if id(kind) not in SHARED_TYPES and (kind in STATE.discoverer.harmless or items_of(kind) is Items.FIXED):
         return
-    memory = shared_memory(obj)
-    target = STATE.sharing.unalias(id(memory))
+    target = mapped.whole(obj, shared_memory(obj))
     access(controller, "call", site, target, WHOLE)
     if controller.recorder is not None:
         controller.recorder.container(site, "call", obj, target, WHOLE)  # type: ignore[attr-defined]
@@ -182,7 +185,10 @@ def _write_any_attribute(controller: Controller, site: Site, obj: Any, value: ob
         if home is Home.METHOD:
             ATTRIBUTES.written(name)
         memory = shared_memory(obj)
-        if memory is not obj or home is Home.ANYWHERE or name in _WHOLE_OBJECT:
+        if memory is not obj:
+            _write_mapped(controller, site, obj, memory, value)
+            return
+        if home is Home.ANYWHERE or name in _WHOLE_OBJECT:
             part = WHOLE
             if name == "__class__":
                 ATTRIBUTES.unsettled(kind)
@@ -192,6 +198,15 @@ def _write_any_attribute(controller: Controller, site: Site, obj: Any, value: ob
     if controller.concurrent:
         target = id(memory)
         also = ((target, STRUCTURE),) if target in STATE.sharing.handed_out and _is_new(obj, name) else ()
+        access(controller, "write", site, target, part, also, memory)
+        if controller.recorder is not None:
+            controller.recorder.write_variable(site, target, value, part, also)  # type: ignore[attr-defined]
+
+
+def _write_mapped(controller: Controller, site: Site, obj: Any, memory: Any, value: object) -> None:
+    """What an object shows that lies in memory of something else is going to be set."""
+    if controller.concurrent:
+        target, part, also = mapped.place(obj, memory, site.name)
         access(controller, "write", site, target, part, also, memory)
         if controller.recorder is not None:
             controller.recorder.write_variable(site, target, value, part, also)  # type: ignore[attr-defined]

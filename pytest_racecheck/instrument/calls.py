@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import weakref
 from _thread import get_ident
@@ -19,13 +18,19 @@ from types import (
 from typing import Any, Final
 
 from pytest_racecheck.core.controller import Controller
+from pytest_racecheck.core.passed import NOWHERE, RETURNS, SURE, Unsure
 from pytest_racecheck.core.values import WHOLE, Site
 from pytest_racecheck.instrument import (
     attributes,
     containers,
+    databases,
     descriptors,
+    file_locks,
     files,
+    mapped,
+    processes,
     reflection,
+    semaphores,
     synchronisation,
     threads,
     times,
@@ -53,18 +58,29 @@ from pytest_racecheck.instrument.effects import (
     READING_TYPES,
     Effect,
 )
+from pytest_racecheck.instrument.marking import PASSED
 from pytest_racecheck.instrument.recording import text_of
 from pytest_racecheck.instrument.state import STATE
 
 _SYNCHRONISING: Final = {
-    id(kind): handlers for kind, handlers in (synchronisation.methods() | descriptors.methods()).items()
+    id(kind): handlers
+    for table in (synchronisation, semaphores, descriptors, files, databases)
+    for kind, handlers in table.methods().items()
 }
 """By identity of the type: what a metaclass says of equality is the user's code."""
 _TIMED: Final = times.functions() | descriptors.functions()
-_THREAD_FUNCTIONS: Final = {threads.START_NEW: threads.start_new, os._exit: threads.exit_process}
+_SPECIAL: Final = {
+    threads.START_NEW: threads.start_new,
+    **processes.functions(),
+    **files.functions(),
+    **file_locks.functions(),
+}
 _METHOD_OF_CLASS: Final = type(re.compile("").match)
 """The type of bound C methods that are told their defining class."""
 _CACHED: Final = type(lru_cache(bool))
+_OF_PYTHON: Final = frozenset(map(id, (FunctionType, MethodType)))
+"""Types of what the interpreter runs without looking for other threads when it returns."""
+_UNSURE: Final = Unsure(PASSED)
 _RUNS_TARGET: Final = ("Thread.run", "Timer.run", "_WorkItem.run")
 """Where the standard library calls what it was handed."""
 
@@ -74,7 +90,7 @@ def call(site: Site, function: Any, *arguments: Any) -> Any:
     controller = STATE.controller
     if get_ident() != controller.ident and not admitted(controller):
         return function if STATE.starting is None else threads.foreign_call(controller, site, function)
-    return _CALLS.get(id(type(function)), _other)(controller, site, function, arguments)
+    return _called(controller, site, function, arguments)
 
 
 def call_spread(site: Site, function: Any, args: Any, kwargs: Any) -> Any:
@@ -86,8 +102,18 @@ def call_spread(site: Site, function: Any, args: Any, kwargs: Any) -> Any:
         containers.read_whole(site, args)
     if kwargs:
         site = _with_keywords(site, tuple(kwargs))
-        return _CALLS.get(id(type(function)), _other)(controller, site, function, (*tuple_of(args), *kwargs.values()))
-    return _CALLS.get(id(type(function)), _other)(controller, site, function, tuple_of(args))
+        return _called(controller, site, function, (*tuple_of(args), *kwargs.values()))
+    return _called(controller, site, function, tuple_of(args))
+
+
+def _called(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> Any:
+    """Handle a call by the type of the callable, and say to whom its return is to be told, see `Passed`."""
+    kind = id(type(function))
+    if kind in _OF_PYTHON:
+        return _CALLS[kind](controller, site, function, arguments)
+    instead = _CALLS.get(kind, _other)(controller, site, function, arguments)
+    PASSED[RETURNS] = PASSED
+    return instead
 
 
 def call_synchronising(site: Site, function: Any, *arguments: Any) -> Any:
@@ -100,11 +126,14 @@ def call_synchronising(site: Site, function: Any, *arguments: Any) -> Any:
     if type(underlying) is FunctionType:
         code = underlying.__code__
         found = STATE.entries.get(id(code))
-        if found is None or found.code is not code or found.replacement is not None:
-            STATE.discoverer.entry(underlying)
+        if found is None or found.code is not code or found.replacement is not None or found.verdict is not None:
+            return _CALLS[id(kind)](controller, site, function, arguments)
+        PASSED[RETURNS] = NOWHERE
         return function
     handler = _SYNCHRONISING_CALLS.get(id(kind))
-    return function if handler is None else handler(controller, site, function, arguments)
+    instead = function if handler is None else handler(controller, site, function, arguments)
+    PASSED[RETURNS] = PASSED
+    return instead
 
 
 def spread_synchronising(site: Site, function: Any, args: Any, kwargs: Any) -> Any:
@@ -134,7 +163,7 @@ def _on_files(controller: Controller, site: Site, function: Any) -> None:
     """A function out of scope is going to be called: it may be one that reads or changes the file system."""
     kind = files.EFFECTS.get(function)
     if kind is not None and controller.concurrent and not site.hidden:
-        target = id(files.FILES)
+        target = files.target_of_files(controller)
         access(controller, kind, site, target, WHOLE)
         if controller.recorder is not None:
             controller.recorder.files(site, kind, target, f"{function.__qualname__}()")  # type: ignore[attr-defined]
@@ -142,9 +171,9 @@ def _on_files(controller: Controller, site: Site, function: Any) -> None:
 
 def _function(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> Any:
     if STATE.discoverer.entry(function) is STATE.discoverer.OPAQUE:
-        _on_files(controller, site, function)
-        unproven.calls_outside(controller, site, function)
-        _opaque(controller, site, arguments)
+        _outside(controller, site, function, arguments)
+    else:
+        PASSED[RETURNS] = NOWHERE
     return function
 
 
@@ -152,12 +181,21 @@ def _method(controller: Controller, site: Site, function: Any, arguments: tuple[
     underlying = function.__func__
     if type(underlying) is not FunctionType:
         _CALLS.get(id(type(underlying)), _other)(controller, site, underlying, (function.__self__, *arguments))
-        return function
-    if STATE.discoverer.entry(underlying) is STATE.discoverer.OPAQUE:
-        _on_files(controller, site, underlying)
-        unproven.calls_outside(controller, site, underlying)
-        _opaque(controller, site, (function.__self__, *arguments))
+        PASSED[RETURNS] = PASSED
+    elif STATE.discoverer.entry(underlying) is STATE.discoverer.OPAQUE:
+        _outside(controller, site, underlying, (function.__self__, *arguments))
+    else:
+        PASSED[RETURNS] = NOWHERE
     return function
+
+
+def _outside(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> None:
+    """A Python function that is not explored: it is entered before it does anything; what comes then is not seen."""
+    PASSED[SURE] = True
+    _on_files(controller, site, function)
+    unproven.calls_outside(controller, site, function)
+    _opaque(controller, site, arguments)
+    PASSED[RETURNS] = _UNSURE if site.shared else NOWHERE
 
 
 def _builtin(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> Any:
@@ -277,7 +315,7 @@ def _builtin_synchronising(controller: Controller, site: Site, function: Any, ar
         handler = handlers.get(function.__name__)
         return function if handler is None else handler(controller, site, function, owner, arguments)
     if owner is None or kind is ModuleType:
-        special = _TIMED.get(function) or _THREAD_FUNCTIONS.get(function)
+        special = _TIMED.get(function) or _SPECIAL.get(function)
         return function if special is None else special(controller, site, function, None, arguments)
     if times.is_date_class(owner):
         return times.of_class(controller, function, owner)
@@ -296,7 +334,7 @@ _SYNCHRONISING_CALLS: Final[dict[int, Any]] = {
 
 
 def _builtin_function(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> Any:
-    special = _TIMED.get(function) or _THREAD_FUNCTIONS.get(function)
+    special = _TIMED.get(function) or _SPECIAL.get(function)
     if special is not None:
         return special(controller, site, function, None, arguments)
     handler = reflection.FUNCTIONS.get(function)
@@ -306,7 +344,7 @@ def _builtin_function(controller: Controller, site: Site, function: Any, argumen
     kind = FUNCTIONS.get(function, "call")
     _on_files(controller, site, function)
     if kind is None:
-        if function is open or function is print:
+        if function is print:
             unproven.writes_out(controller, site, function.__name__)
         return function
     unproven.calls_back(controller, site, arguments)
@@ -372,7 +410,7 @@ def _apply(
     controller: Controller, site: Site, effect: Effect, owner: Any, name: str, arguments: tuple[Any, ...]
 ) -> None:
     memory = shared_memory(owner)
-    target = STATE.sharing.unalias(id(memory))
+    target = mapped.whole(owner, memory)
     parts = effect.parts(owner, arguments) if memory is owner else (WHOLE,)
     also = tuple((target, part) for part in parts[1:])
     access(controller, effect.kind, site, target, parts[0], also)
@@ -412,7 +450,9 @@ def _opaque(controller: Controller, site: Site, objects: tuple[Any, ...]) -> Non
         kind = type(obj)
         if kind is BuiltinFunctionType or kind is MethodType:
             obj = obj.__self__  # noqa: PLW2901  (who is handed a bound method may call it)
-        if id(type(obj)) not in IMMUTABLE and id(type(obj)) not in _SYNCHRONISING:
+        if id(type(obj)) in files.STREAM_TYPES:
+            files.used(controller, site, obj)
+        elif id(type(obj)) not in IMMUTABLE and id(type(obj)) not in _SYNCHRONISING:
             attributes.opaque(controller, site, obj)
 
 
@@ -425,10 +465,11 @@ def enter(site: Site, manager: Any) -> None:
     if get_ident() != controller.ident and (not controller.away or not controller.come_back()):
         return
     kind = type(manager)
-    if id(kind) in _SYNCHRONISING:
-        synchronisation.take(controller, site, manager)
-    else:
+    handlers = _SYNCHRONISING.get(id(kind))
+    if handlers is None:
         STATE.discoverer.manager_entered(kind)
+    elif "__enter__" in handlers:
+        handlers["__enter__"](controller, site, None, manager, ())
 
 
 def leave(site: Site, exit_method: Any) -> None:
@@ -439,5 +480,6 @@ def leave(site: Site, exit_method: Any) -> None:
     if get_ident() != controller.ident and (not controller.away or not controller.come_back()):
         return
     owner = exit_method.__self__
-    if id(type(owner)) in _SYNCHRONISING:
-        synchronisation.give_back(controller, site, owner)
+    handlers = _SYNCHRONISING.get(id(type(owner)))
+    if handlers is not None and "__exit__" in handlers:
+        handlers["__exit__"](controller, site, exit_method, owner, ())

@@ -290,14 +290,14 @@ def _exporter(view: Any) -> Any:
         return view
 
 
-_C_DATA: Final = mro_of(ctypes.c_int)[-2]
-_c_base: Final = namespace_of(_C_DATA)["_b_base_"].__get__
-_c_kept: Final = namespace_of(_C_DATA)["_objects"].__get__
+C_DATA: Final = mro_of(ctypes.c_int)[-2]
+c_base: Final = namespace_of(C_DATA)["_b_base_"].__get__
+_c_kept: Final = namespace_of(C_DATA)["_objects"].__get__
 
 
 def _ctypes_base(data: Any) -> Any:
     """The structure or array that a part belongs to, or the buffer that it was laid over."""
-    base = _c_base(data)
+    base = c_base(data)
     if base is not None:
         return base
     kept = _c_kept(data)
@@ -315,7 +315,7 @@ def _look_behind(kind: type) -> Callable[[Any], Any] | None:
     if kind is types.MappingProxyType or id(kind) in VIEWS:
         return _first_referent
     for owner in mro_of(kind):
-        if owner is _C_DATA:
+        if owner is C_DATA:
             return _ctypes_base
         if name_of(owner) == "ndarray" and module_of(owner) == "numpy":
             return namespace_of(owner)["base"].__get__  # type: ignore[no-any-return]

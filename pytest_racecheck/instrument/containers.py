@@ -7,12 +7,13 @@ from _thread import get_ident
 from array import array
 from collections import defaultdict, deque
 from collections.abc import Hashable
+from mmap import mmap
 from types import BuiltinFunctionType, GeneratorType, MappingProxyType
 from typing import Any, Final
 
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.values import WHOLE, Kind, Site
-from pytest_racecheck.instrument import unproven
+from pytest_racecheck.instrument import files, mapped, unproven
 from pytest_racecheck.instrument.accesses import access, admitted
 from pytest_racecheck.instrument.attributes import opaque
 from pytest_racecheck.instrument.classify import (
@@ -49,6 +50,14 @@ def place_of(container: Any, key: object) -> tuple[Any, Hashable]:
     return memory, key
 
 
+def _located(container: Any, key: object) -> tuple[Any, mapped.Where]:
+    """The object that an access by key touches, and where; what lies in memory of something else is told by bytes."""
+    memory, part = place_of(container, key)
+    if type(memory) is not mmap:
+        return memory, (STATE.sharing.unalias(id(memory)), part, ())
+    return memory, mapped.place(container, memory, key if type(key) is int else WHOLE)
+
+
 def has_key(memory: Any, key: object) -> bool:
     """Whether a dict or set has a key whose part is known: such keys are compared without any code of the user's."""
     return dict.__contains__(memory, key) if issubclass(type(memory), dict) else set.__contains__(memory, key)
@@ -62,14 +71,13 @@ def read_item(site: Site, container: Any, key: object) -> None:
     kind = type(container)
     items = items_of(kind)
     if items is Items.KEYED or items is Items.INDEXED:
-        memory, part = place_of(container, key)
-        target = STATE.sharing.unalias(id(memory))
+        memory, (target, part, also) = _located(container, key)
         if items is Items.KEYED:
             unproven.compares(controller, site, key)
         if kind is not dict and part != WHOLE and issubclass(kind, defaultdict) and not has_key(memory, key):
             access(controller, "update", site, target, part, ((target, STRUCTURE),))
         else:
-            access(controller, "read", site, target, part)
+            access(controller, "read", site, target, part, also)
         if controller.recorder is not None:
             controller.recorder.read_key(site, container, key, target, part)  # type: ignore[attr-defined]
     elif items is Items.PYTHON:
@@ -83,12 +91,11 @@ def write_item(site: Site, container: Any, key: object, value: object) -> None:
         return
     items = items_of(type(container))
     if items is Items.KEYED or items is Items.INDEXED:
-        memory, part = place_of(container, key)
-        target = STATE.sharing.unalias(id(memory))
+        memory, (target, part, also) = _located(container, key)
         if items is Items.KEYED:
             unproven.compares(controller, site, key)
-        grows = items is Items.KEYED and part != WHOLE and not has_key(memory, key)
-        also = ((target, STRUCTURE),) if grows else ()
+        if items is Items.KEYED and part != WHOLE and not has_key(memory, key):
+            also = ((target, STRUCTURE),)
         access(controller, "write", site, target, part, also)
         if controller.recorder is not None:
             controller.recorder.write_key(site, key, value, target, part, also)  # type: ignore[attr-defined]
@@ -165,7 +172,8 @@ def touch(site: Site, obj: Any, kind: Kind, part: Hashable, *methods: str) -> No
     if items is Items.PYTHON:
         own_code(controller, site, memory, *(methods or _CONTAINING))
         return
-    target = STATE.sharing.unalias(id(memory))
+    target = mapped.whole(obj, memory)
+    part = part if memory is obj else WHOLE
     access(controller, kind, site, target, part)
     if controller.recorder is not None:
         controller.recorder.container(site, kind, obj, target, part)  # type: ignore[attr-defined]
@@ -234,6 +242,9 @@ def advance(site: Site, iterator: Any) -> None:
     if (get_ident() != controller.ident and not admitted(controller)) or not controller.concurrent:
         return
     kind = type(iterator)
+    if id(kind) in files.STREAM_TYPES:
+        files.read_on(controller, site, iterator)
+        return
     if id(iterator) in STATE.sharing.travelling or kind is GeneratorType:
         if kind is GeneratorType:
             unproven.resumes(controller, site)

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import io
 import sys
 import threading
 import weakref
 from _thread import get_ident
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, Final
 
 from pytest_racecheck.core.controller import Controller
+from pytest_racecheck.core.interrupt import ACTING
 from pytest_racecheck.core.ours import is_ours
 from pytest_racecheck.core.values import Site
-from pytest_racecheck.instrument import futures, stand_ins, threads, unproven
+from pytest_racecheck.instrument import library, stand_ins, synchronized, unmarked
 from pytest_racecheck.instrument.attributes import ATTRIBUTES
 from pytest_racecheck.instrument.classify import CACHES, module_of
+from pytest_racecheck.instrument.elsewhere import Elsewhere
 from pytest_racecheck.instrument.prepared import Entry, Known, Prepared, prepared_for
-from pytest_racecheck.instrument.primitives import PRIMITIVES
 from pytest_racecheck.instrument.rewrite import Hooks, Plan, rewrite
 from pytest_racecheck.instrument.scope import SYNCHRONISING_MODULES, Scope
 from pytest_racecheck.instrument.state import PLAINLY, STATE
@@ -46,8 +46,9 @@ _STATEFUL: Final = (io.BytesIO, io.StringIO, weakref.WeakValueDictionary, weakre
 
 
 _VALUES: Final = frozenset(
-    {"builtins", "datetime", "decimal", "enum", "fractions", "pathlib", "re", "types", "typing", "uuid"}
-)
+    {"builtins", "datetime", "decimal", "enum", "fractions", "multiprocessing", "pathlib", "re", "types", "typing",
+     "uuid"}
+)  # fmt: skip
 """Modules whose objects don't change, or only where it is seen."""
 
 
@@ -113,12 +114,23 @@ class Discoverer:
         self._tool: int | None = None
         self._looks_out = False
         self._runs = 0
+        self._was_exact = False
         self._has_met = False
         self.harmless = _HarmlessTypes()
         self._foreign: dict[int, tuple[type, bool]] = {}
         self._types: list[dict[Any, Any]] = [*CACHES, self._classes, self._managers, self._foreign, self.harmless.known]
         self._types_to_keep: int | None = None
         self.excepthook = threading.excepthook
+        self.elsewhere = Elsewhere(self)
+        self._placed: dict[int, property] = {}
+        """Properties of the standard library whose functions have stand-ins."""
+        self._foreign_modules: dict[str, bool] = {}
+        self.on_code: Callable[[CodeType, bool], None] | None = None
+        """Hears of code that was not known before, and whether it has run without hooks."""
+        self.on_call: Callable[[CodeType, int, Site], None] | None = None
+        """Hears of the site of a call of a stand-in that was not known before."""
+        self.on_module: Callable[[str], None] | None = None
+        """Hears of a module whose types were met for the first time."""
 
     # -- for the length of an exploration ----------------------------------------------------------------------
 
@@ -129,7 +141,7 @@ class Discoverer:
         """
         prepared = self._prepared
         if not prepared.swaps:
-            self._place_stand_ins()
+            library.place(self)
             for function in (threading.Thread._bootstrap, threading.Thread._bootstrap_inner):  # type: ignore[attr-defined]
                 self.entry(function)
         for reference, old, new in prepared.swaps:
@@ -141,12 +153,18 @@ class Discoverer:
                     self.entry(function)
         for function in prepared.news(self._scope):
             self.entry(function)
+        self._placed = {id(each): each for each in synchronized.properties() if stand_ins.is_handled(each.fget)}
         prepared.keep(self._swapped)
         self._swapped.clear()
         self._known = Known(prepared.known)
         STATE.entries = self._known.entries
         if not prepared.swaps_all or self._known.failed:
             self.look_out()
+
+    def take_stock(self) -> None:
+        """Swap the code of functions that have come since the beginning, as far as that can't wait."""
+        for function in self._prepared.news(self._scope):
+            self.entry(function)
 
     def end(self) -> None:
         """Give every function its own code back."""
@@ -161,6 +179,7 @@ class Discoverer:
         """Another run begins; tell whether the last one has met code that it ran without hooks."""
         self._runs += 1
         met, self._has_met = self._has_met, False
+        met |= self.elsewhere.take_in()
         if self._scope.forget_adopted():
             self._prepared.scope_has_grown()
         if len(self._swapped) > 2 * self._swapped_to_keep + MOST_MADE:
@@ -241,9 +260,26 @@ class Discoverer:
         if known is None or known[0] is not code:
             site = stand_ins.site_of(frame, name)
             site.hidden = not self._scope.covers(code, frame.f_globals)
-            self._known.add_site(site)
+            self.add_site(site)
             known = self._calls[id(code), frame.f_lasti] = (code, site)
+            if self.on_call is not None:
+                self.on_call(code, frame.f_lasti, site)
         return known[1]
+
+    def add_site(self, site: Site) -> None:
+        """Know one more site; it is a choice if another of its key is one."""
+        if site.key in self._watched or any(each.shared for each in self._known.sites(site.key)):
+            STATE.sharing.share(site)
+        self._known.add_site(site)
+
+    def code_at(self, identity: int) -> CodeType | None:
+        """Code that is known, by its identity."""
+        found = self._known.entries.get(identity) or self._prepared.known.entries.get(identity)
+        return None if found is None else found.code
+
+    def keep_call(self, code: CodeType, lasti: int, site: Site) -> None:
+        """From this instruction a stand-in is called."""
+        self._calls.setdefault((id(code), lasti), (code, site))
 
     def descriptor(self, owner: type | None, name: str) -> None:
         """An attribute is found in a class and runs code: find that."""
@@ -251,6 +287,9 @@ class Discoverer:
             return
         value: Any = ATTRIBUTES.value_on(owner, name)
         if type(value) is property:
+            if synchronized.is_wrapper(owner) and id(value) not in self._placed:
+                self._placed[id(value)] = value
+                self.place(synchronized.handlers_of(value))
             self._take([value.fget, value.fset, value.fdel])
         else:
             self._take([self.implicit(type(value), each)[1] for each in ("__get__", "__set__", "__delete__")])
@@ -259,10 +298,18 @@ class Discoverer:
         """Whether instances of a type may be changed by code that is not explored."""
         found = self._foreign.get(id(kind))
         if found is None or found[0] is not kind:
-            module = module_of(kind)
-            known = isinstance(module, str) and module.partition(".")[0] in _VALUES
-            found = self._foreign[id(kind)] = (kind, not known and not self._scope.covers_module(str(module)))
+            found = self._foreign[id(kind)] = (kind, self.is_foreign_module(str(module_of(kind))))
         return found[1]
+
+    def is_foreign_module(self, name: str) -> bool:
+        """The same for all types of a module."""
+        answer = self._foreign_modules.get(name)
+        if answer is None:
+            answer = name.partition(".")[0] not in _VALUES and not self._scope.covers_module(name)
+            self._foreign_modules[name] = answer
+            if self.on_module is not None:
+                self.on_module(name)
+        return answer
 
     def implicit(self, kind: type, name: str) -> tuple[type | None, Any]:
         """A special method, looked up as the interpreter does: on the type only."""
@@ -294,12 +341,29 @@ class Discoverer:
         while type(body) in (partial, MethodType):
             body = body.func if type(body) is partial else body.__func__
         self._take([body])
-        if sys.version_info < (3, 12) and self._is_profiled() and sys.getprofile() is None:
+        exact, self._was_exact = self._was_exact, self._is_exact()
+        if self._was_exact and not exact:
+            self._hear_again()
+        if sys.version_info < (3, 12) and (self._is_profiled() or self._is_exact()) and sys.getprofile() is None:
             sys.setprofile(self._profile)
 
     def _is_profiled(self) -> bool:
         """Looking costs: in the first runs, and in every one whose number is a power of two."""
         return self._looks_out and (self._runs < PROFILED_RUNS or not self._runs & (self._runs - 1))
+
+    def _is_exact(self) -> bool:
+        """Whether this run is to know of every function that a task enters: it is shown, or switches depend on it."""
+        return self._controller.recorder is not None or self._controller.gil
+
+    def _hear_again(self) -> None:
+        """Of functions that are entered, those that are known as well."""
+        self._listen()
+        if self._tool is not None:
+            _monitoring.restart_events()
+
+    def hears(self) -> bool:
+        """Whether functions that are entered can be heard of at all."""
+        return sys.version_info < (3, 12) or self._tool is not None or bool(_free_tools())
 
     def task_ended(self) -> None:
         """A task ends in this thread."""
@@ -308,7 +372,14 @@ class Discoverer:
 
     def user_place(self, ident: int) -> tuple[str, int, str] | None:
         """File, line and function of the innermost code in scope that a thread is in."""
-        frame = sys._current_frames().get(ident)
+        actor = ACTING.get(ident)
+        return self._place_in(sys._current_frames().get(ident)) if actor is None else actor.user_place()
+
+    def user_place_here(self) -> tuple[str, int, str] | None:
+        """The same for the calling thread."""
+        return self._place_in(sys._getframe(1))
+
+    def _place_in(self, frame: FrameType | None) -> tuple[str, int, str] | None:
         while frame is not None and not self._scope.covers(frame.f_code, frame.f_globals):
             frame = frame.f_back
         return None if frame is None else (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_qualname)
@@ -320,26 +391,28 @@ class Discoverer:
             if type(candidate) is FunctionType:
                 self.entry(candidate)
 
-    def _place_stand_ins(self) -> None:
-        function: Any
-        handler: stand_ins.Handler
-        for function, handler in threads.HANDLERS:
-            self.entry(function)
-            self._stand_in(function, stand_ins.handled(function, handler))
-        for primitive in PRIMITIVES:
-            self.entry(primitive.function)  # it runs with hooks all the same
-            self._stand_in(primitive.function, stand_ins.replaced(primitive.function, primitive, primitive.stand_in))
-        for function, handler in futures.HANDLERS:
-            self._stand_in(function, stand_ins.handled(function, handler))
-        load = importlib._bootstrap._find_and_load  # type: ignore[attr-defined]
-        self._stand_in(load, stand_ins.told(load, unproven.imports))
+    def place(self, handlers: Iterable[tuple[Any, stand_ins.Handler]]) -> None:
+        """Put stand-ins before functions that run with hooks all the same, where there are none yet."""
+        for function, handler in handlers:
+            if not stand_ins.is_handled(function):
+                self.entry(function)
+                self.stand_in(function, stand_ins.handled(function, handler))
 
-    def _stand_in(self, function: FunctionType, code: CodeType) -> None:
+    def place_made(self, function: Any, key: object, make: stand_ins.Maker) -> None:
+        """The same for one function, and what is made from it: see `stand_ins.replaced`."""
+        if not stand_ins.is_handled(function):
+            self.entry(function)
+            self.stand_in(function, stand_ins.replaced(function, key, make, asks=True))
+
+    def stand_in(self, function: FunctionType, code: CodeType) -> None:
+        """Put this code in the place of a function's own for the length of the exploration."""
         self._known.entries[id(code)] = Entry(code, None, None)
         self._swap(function, code)
 
     def _discover(self, code: CodeType, namespace: dict[str, Any]) -> Entry:
         plan = self._prepared.plan(code, namespace, self._scope)
+        if self.on_code is not None:
+            self.on_code(code, False)
         if plan is None:
             entry = self._known.entries[id(code)] = Entry(code, None, OPAQUE)
             return entry
@@ -362,7 +435,9 @@ class Discoverer:
         known = _rewritten.get(key)
         if known is None or known.old is not code or known.namespace is not namespace:
             way_round = PLAINLY if plan is Plan.SYNC else None
-            new = rewrite(code, self._hooks[plan], plan, module=module, namespace=namespace, way_round=way_round)
+            new = rewrite(
+                code, self._hooks[plan], plan, module=module, namespace=namespace, marked=True, way_round=way_round
+            )
             known = _rewritten[key] = _Rewritten(code, new, namespace)
         return known.new
 
@@ -391,11 +466,12 @@ class Discoverer:
     def look_out(self) -> None:
         """Hear of all code that begins to run: there may be some that is in scope and was not swapped."""
         self._looks_out = True
-        if sys.version_info >= (3, 12) and self._tool is None:
+        self._listen()
+
+    def _listen(self) -> None:
+        free = _free_tools()
+        if self._tool is None and free:
             monitoring = _monitoring
-            free = [tool for tool in (4, 3, 5, 2, 0) if monitoring.get_tool(tool) is None]
-            if not free:
-                return
             self._tool = free[0]
             monitoring.use_tool_id(self._tool, "racecheck")
             monitoring.register_callback(self._tool, monitoring.events.PY_START, self._on_start)
@@ -410,24 +486,31 @@ class Discoverer:
 
     def _on_start(self, code: CodeType, _offset: int) -> object:
         """Code has begun to run; called once for each code object that is known after that."""
-        if self._known.entry(code) is not None:
-            return _monitoring.DISABLE
-        if get_ident() == self._controller.ident:
-            with self._controller.unhooked():
-                self._met(code, sys._getframe(1).f_globals)
-            return _monitoring.DISABLE
-        # Not in a task. What is never of interest is not asked for again: our own code most of all.
+        is_new = self._known.entry(code) is None
+        in_task = get_ident() == self._controller.ident
         if is_ours(code.co_filename):
             return _monitoring.DISABLE
+        if is_new and in_task:
+            with self._controller.unhooked():
+                self._met(code, sys._getframe(1).f_globals)
+        if self._is_exact() and not unmarked.is_marked(code):
+            if in_task:
+                unmarked.entered(sys._getframe(1).f_back)
+            return None
+        if in_task or not is_new:
+            return _monitoring.DISABLE
+        # Not in a task. What is never of interest is not asked for again.
         plan = self._prepared.plan(code, sys._getframe(1).f_globals, self._scope)
         return None if plan is not None else _monitoring.DISABLE
 
     def _profile(self, frame: FrameType, event: str, _argument: object) -> None:
-        if event == "call":
+        if event == "call" and get_ident() == self._controller.ident:
             code = frame.f_code
-            if self._known.entry(code) is None and get_ident() == self._controller.ident:
+            if self._known.entry(code) is None:
                 with self._controller.unhooked():
                     self._met(code, frame.f_globals)
+            if self._is_exact() and not is_ours(code.co_filename) and not unmarked.is_marked(code):
+                unmarked.entered(frame.f_back)
 
     def _met(self, code: CodeType, namespace: dict[str, Any]) -> None:
         """Code that nobody called where we see it: from the next call on it runs with hooks."""
@@ -440,6 +523,8 @@ class Discoverer:
         for function in functions:
             if function.__code__ is code:
                 self._has_met = True
+                if self.on_code is not None:
+                    self.on_code(code, True)
                 self.entry(function)
         if self._known.entry(code) is None:
             self._known.entries[id(code)] = Entry(code, None, OPAQUE)
@@ -449,3 +534,10 @@ def _give_back(reference: weakref.ref[FunctionType], code: CodeType) -> None:
     function = reference()
     if function is not None:
         function.__code__ = code
+
+
+def _free_tools() -> list[int]:
+    """Numbers by which ``sys.monitoring`` would know us; none where there is no such thing."""
+    if _monitoring is None:
+        return []
+    return [tool for tool in (4, 3, 5, 2, 0) if _monitoring.get_tool(tool) is None]

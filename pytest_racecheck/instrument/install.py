@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from pytest_racecheck.core.controller import Controller
@@ -16,12 +17,20 @@ from pytest_racecheck.instrument import (
     calls,
     containers,
     futures,
+    hearing,
+    leftovers,
+    managers,
+    pipes,
     primitives,
+    processes,
+    semaphores,
+    spawning,
     threads,
     unproven,
     variables,
 )
 from pytest_racecheck.instrument.discovery import Discoverer
+from pytest_racecheck.instrument.marking import PASSED
 from pytest_racecheck.instrument.recording import Recording
 from pytest_racecheck.instrument.rewrite import Hooks, Plan
 from pytest_racecheck.instrument.scope import Scope
@@ -90,8 +99,15 @@ class Rewriting:
         self._controller, self._discoverer, self._sharing = controller, discoverer, sharing
         controller.on_task_start = discoverer.task_started
         controller.on_task_end = discoverer.task_ended
+        controller.site_of = discoverer.elsewhere.described
+        controller.inherited_site = discoverer.elsewhere.inherited
+        controller.explain_shared = semaphores.explain_shared
+        controller.listeners.update(hearing.listeners(controller))
+        controller.launch = partial(spawning.launch, controller)
+        controller.prepare_warm = spawning.preparing(self._scope)
         try:
             discoverer.begin()
+            controller.passed = PASSED if discoverer.hears() else None
             with futures.quiet_about_unwinding():
                 yield
         finally:
@@ -105,12 +121,14 @@ class Rewriting:
         learned = STATE.sharing.adopt()
         self._forget_run()
         if self._discoverer is not None:
+            self._discoverer.elsewhere.spread()
             learned |= self._discoverer.next_run()
         return learned
 
     def unseen(self) -> tuple[Failure, ...]:
         """See `Instrument`."""
-        return futures.UNSEEN.failures()
+        ends = () if self._controller is None else self._controller.unseen_ends()
+        return futures.UNSEEN.failures() + ends
 
     def watch(self, places: AbstractSet[str]) -> None:
         """See `Instrument`."""
@@ -150,3 +168,10 @@ class Rewriting:
         unproven.forget_run()
         primitives.DONE.clear()
         at_once.UNTOUCHED.forget()
+        STATE.controller.shared_things.forget()
+        semaphores.forget_run()
+        processes.forget_run()
+        spawning.forget_run()
+        managers.forget_run()
+        leftovers.forget_run()
+        pipes.between_runs()

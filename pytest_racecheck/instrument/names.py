@@ -68,6 +68,8 @@ def container_name(site: Site) -> str:
         node = node.value
     elif isinstance(node, ast.Compare):
         node = node.comparators[-1]
+    elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        node = node.generators[0].iter
     return short(ast.unparse(node)) if node is not None else site.name
 
 

@@ -9,22 +9,27 @@ import queue
 import sys
 import threading
 from _thread import get_ident
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import synchronize
 from types import FunctionType
 from typing import Any, Final, NamedTuple
 
 from pytest_racecheck.core.controller import Controller
+from pytest_racecheck.core.passed import SURE
 from pytest_racecheck.core.task import Task
 from pytest_racecheck.core.values import WHOLE, Kind, Operation, Site, new_operation
 from pytest_racecheck.instrument.accesses import admitted, go_on
 from pytest_racecheck.instrument.at_once import AT_ONCE, UNDECIDED, AtOnce
 from pytest_racecheck.instrument.futures import LOOKS, UNSEEN
+from pytest_racecheck.instrument.marking import PASSED
 from pytest_racecheck.instrument.names import container_name
 from pytest_racecheck.instrument.sharing import Place
 from pytest_racecheck.instrument.stand_ins import Call
 from pytest_racecheck.instrument.state import STATE
 from pytest_racecheck.instrument.synchronisation import BUILT_FROM_LOCKS, argument_of
+from pytest_racecheck.instrument.targets import target_of
 
 GOES_PLAINLY = True
 """Whether hooks are left out where nobody can tell the difference; tests compare both."""
@@ -50,14 +55,16 @@ class Within(NamedTuple):
             text += f" ({self.owner.n_waiting} of {self.owner.parties} are there)"
         text += self._who_could()
         unheard = UNHEARD.get(id(self.owner))
-        if unheard is not None and self.waits is _NOTIFIED:
+        if unheard is not None and self.waits is NOTIFIED:
             where = f"{unheard.site.filename}:{unheard.site.line}"
             text += f" (a lost wake-up: task {unheard.task.id} did that before it waited, at {where})"
         return text
 
     def takes_again(self, lock: object) -> bool:
         """Whether this is the lock of a condition that has been waited for, which is taken again after that."""
-        return isinstance(self.owner, threading.Condition) and lock is self.owner._lock  # type: ignore[attr-defined]
+        if isinstance(self.owner, threading.Condition):
+            return lock is self.owner._lock  # type: ignore[attr-defined]
+        return isinstance(self.owner, synchronize.Condition) and lock is self.owner._lock._semlock  # type: ignore[attr-defined]
 
     def _who_could(self) -> str:
         """Who has done, or has not, what would let the task go on; known in a run that is recorded."""
@@ -86,7 +93,7 @@ class Within(NamedTuple):
 
     def is_notified(self) -> bool:
         """Whether what it waits for is a notification, and nothing looks whether that came but the code under test."""
-        return self.waits is _NOTIFIED
+        return self.waits is NOTIFIED
 
     def lock_name(self) -> str:
         """What to call a lock inside of the object."""
@@ -129,8 +136,12 @@ class Primitive:
     """Whether it only looks at the state that it waits for."""
     open: bool = False
     """Whether it reaches further objects: those who wait for a future, those who were told to be called."""
-    notifies: bool = False
-    """Whether it is in vain where nobody waits."""
+    at_last: bool = False
+    """Whether what it does is the last thing that the function does: nobody else can move between that and the end."""
+    target: Callable[[Any], int] = target_of
+    """What the object is called as the target of operations."""
+    tell: Callable[[Controller, Task, Site, Any], None] | None = None
+    """What is to be told of the operation just before it is done."""
     settles: bool = False
     """Whether it asks a future, which is decided once and for all."""
     at_once: AtOnce | None = field(init=False)
@@ -141,30 +152,38 @@ class Primitive:
     def stand_in(self, original: FunctionType) -> Call:
         """Make what a call of the method does, see `stand_ins`."""
         at_once = self.at_once
-        tell = UNSEEN.look if self.function in LOOKS else None
+        look = UNSEEN.look if self.function in LOOKS else None
 
         def call(owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
             try:
-                if tell is not None:
-                    tell(owner)
+                if look is not None:
+                    look(owner)
                 controller = STATE.controller
                 task = controller.running
                 if task is None or (get_ident() != controller.ident and not admitted(controller)):
                     return original(owner, *arguments, **keywords)
+                PASSED[SURE] = True  # what stands here is a Python function, which is entered now
                 site = STATE.discoverer.site_of_call(sys._getframe(2), original)
                 site.keywords = tuple(keywords)
                 given = (*arguments, *keywords.values()) if keywords else arguments
                 if task.within is not None and site.module in BUILT_FROM_LOCKS:
-                    controller.touch("read" if self.looks else self.kind, id(owner), inner=not task.within.open)
                     within = task.within
+                    controller.touch("read" if self.looks else self.kind, self.target(owner), inner=not within.open)
                 else:
                     if not self._announce(controller, task, site, owner, given):
                         arguments, keywords = (0,), {}  # nothing comes any more, so it need not wait
                     within = None
                 # A strategy that follows is told of every object inside that is touched, and the hooks do that.
                 if at_once and controller.touched is None and GOES_PLAINLY and at_once.is_sure(site, owner, given):
-                    return at_once.perform(controller, original, owner, arguments, keywords)
-                return _perform(task, within or self._within(task, site, owner), original, owner, arguments, keywords)
+                    PASSED[SURE] = True  # as when it enters the function itself, with its marks
+                    result = at_once.perform(controller, original, owner, arguments, keywords)
+                else:
+                    result = perform(
+                        task, within or self._within(task, site, owner), original, owner, *arguments, **keywords
+                    )
+                if self.at_last and within is None:
+                    PASSED.clear()
+                return result
             finally:
                 del owner  # else an exception that a future keeps would keep the future
 
@@ -181,12 +200,12 @@ class Primitive:
             text = f"{_name(site, owner)}.{self.function.__name__}()"
             controller.recorder.synchronisation(site, self.kind, owner, text)  # type: ignore[attr-defined]
             DONE.setdefault(id(owner), []).append(Done(owner, self.function.__name__, task, site))
-        if self.notifies:
-            _note_whether_heard(task, site, owner)
+        if self.tell is not None:
+            self.tell(controller, task, site, owner)
         return in_time
 
     def _operation(self, site: Site, owner: Any) -> Operation:
-        return new_operation((self.kind, site, id(owner), WHOLE, (), self.looks, self.open))
+        return new_operation((self.kind, site, self.target(owner), WHOLE, (), self.looks, self.open))
 
     def _reach_decision(
         self, controller: Controller, task: Task, site: Site, future: Any, arguments: tuple[Any, ...]
@@ -216,26 +235,29 @@ class Primitive:
         return in_time
 
     def _within(self, task: Task, site: Site, owner: Any) -> Within:
-        changed = () if self.looks or self.function is threading.Condition.wait else ((id(owner), WHOLE),)
+        changed = () if self.looks or self.function in _WAITS else ((self.target(owner), WHOLE),)
         return Within(site, owner, self.waits, task, changed, self.open)
 
 
-def _note_whether_heard(task: Task, site: Site, condition: Any) -> None:
+_WAITS: Final = (threading.Condition.wait, synchronize.Condition.wait)
+"""What waits to be notified: who goes on after that has changed nothing."""
+
+
+def _note_whether_heard(_controller: Controller, task: Task, site: Site, condition: Any) -> None:
     if condition._waiters:
         UNHEARD.pop(id(condition), None)
     else:
         UNHEARD[id(condition)] = Unheard(condition, task, site)
 
 
-def _perform(
-    task: Task, within: Within, function: Any, owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
-) -> Any:
+def perform(task: Task, within: Within, function: Any, *arguments: Any, **keywords: Any) -> Any:
+    """Call a function; all that it does is part of one operation of the task."""
     before, task.within = task.within, within
     try:
-        return function(owner, *arguments, **keywords)
+        return function(*arguments, **keywords)
     finally:
         task.within = before
-        del within, owner  # see above
+        del within, function, arguments  # see above
 
 
 def _name(site: Site, owner: object) -> str:
@@ -243,44 +265,51 @@ def _name(site: Site, owner: object) -> str:
     return f"<{type(owner).__name__}>" if site.hidden else container_name(site)
 
 
-_TO_BE_SET: Final = "waits for {} to be set"
-_NOTIFIED: Final = "waits for {} to be notified"
+TO_BE_SET: Final = "waits for {} to be set"
+NOTIFIED: Final = "waits for {} to be notified"
 _RELEASED: Final = "waits for {} to be released"
 _OTHERS: Final = "waits at {} for the others"
-_ROOM: Final = "waits for room in {}"
-_ITEM: Final = "waits for an item in {}"
-_ALL_DONE: Final = "waits for the items of {} to be done"
+ROOM: Final = "waits for room in {}"
+ITEM: Final = "waits for an item in {}"
+ALL_DONE: Final = "waits for the items of {} to be done"
 _DONE: Final = "waits for {} to be done"
 
 _FREED_BY: Final = {
-    _TO_BE_SET: "set", _RELEASED: "acquire", _ROOM: "get", _ITEM: "put", _ALL_DONE: "task_done",
+    TO_BE_SET: "set", _RELEASED: "acquire", ROOM: "get", ITEM: "put", ALL_DONE: "task_done",
     _DONE: "set_running_or_notify_cancel",
 }  # fmt: skip
 """What tells most of who could let a task go on: by what it waits for, the operation of another task."""
 
-_TAKES_MORE: Final = frozenset({_RELEASED, _ROOM, _ITEM, _ALL_DONE})
+_TAKES_MORE: Final = frozenset({_RELEASED, ROOM, ITEM, ALL_DONE})
 _HELD_BY: Final = {_RELEASED: "acquire", _DONE: "set_running_or_notify_cancel"}
 """Operations whose task holds what others wait for."""
+
+
+def _target_of_barrier(owner: Any) -> int:
+    """One of processes goes by what its condition waits with."""
+    if isinstance(owner, synchronize.Barrier):
+        return target_of(vars(owner)["_cond"]._wait_semaphore._semlock)
+    return target_of(owner)
 
 
 def _primitives() -> list[Primitive]:
     found = [
         Primitive(threading.Event.set, "update"),
         Primitive(threading.Event.clear, "update"),
-        Primitive(threading.Event.is_set, "read"),
-        Primitive(threading.Event.wait, "wait", _TO_BE_SET, looks=True),
-        Primitive(threading.Condition.wait, "wait", _NOTIFIED),
-        Primitive(threading.Condition.notify, "update", notifies=True),
-        Primitive(threading.Condition.notify_all, "update", notifies=True),
+        Primitive(threading.Event.is_set, "read", at_last=True),
+        Primitive(threading.Event.wait, "wait", TO_BE_SET, looks=True),
+        Primitive(threading.Condition.wait, "wait", NOTIFIED),
+        Primitive(threading.Condition.notify, "update", tell=_note_whether_heard),
+        Primitive(threading.Condition.notify_all, "update", tell=_note_whether_heard),
         Primitive(threading.Semaphore.acquire, "update", _RELEASED),
         Primitive(threading.Semaphore.release, "update"),
         Primitive(threading.BoundedSemaphore.release, "update"),
-        Primitive(threading.Barrier.wait, "wait", _OTHERS),
-        Primitive(threading.Barrier.reset, "update"),
-        Primitive(threading.Barrier.abort, "update"),
-        Primitive(queue.Queue.put, "update", _ROOM),
-        Primitive(queue.Queue.get, "update", _ITEM),
-        Primitive(queue.Queue.join, "wait", _ALL_DONE, looks=True),
+        Primitive(threading.Barrier.wait, "wait", _OTHERS, target=_target_of_barrier),
+        Primitive(threading.Barrier.reset, "update", target=_target_of_barrier),
+        Primitive(threading.Barrier.abort, "update", target=_target_of_barrier),
+        Primitive(queue.Queue.put, "update", ROOM),
+        Primitive(queue.Queue.get, "update", ITEM),
+        Primitive(queue.Queue.join, "wait", ALL_DONE, looks=True),
         Primitive(queue.Queue.task_done, "update"),
         Primitive(queue.Queue.qsize, "read"),
         Primitive(queue.Queue.empty, "read"),

@@ -15,6 +15,7 @@ from pytest_racecheck.instrument.classify import DELETED, FIELDS, SIMPLE, Home, 
 from pytest_racecheck.instrument.names import attribute_name, container_name, item_name
 from pytest_racecheck.instrument.sharing import Place
 from pytest_racecheck.instrument.state import STATE
+from pytest_racecheck.instrument.targets import target_of
 
 MOST_EVENTS: Final = 20_000
 PREEMPTED: Final = "preempted"
@@ -27,6 +28,9 @@ MOST_SORTED: Final = 100
 _FLAT: Final = frozenset(map(id, (list, tuple, set, frozenset)))
 
 _NOTHING: Final = object()
+
+UserPlace = tuple[str, int, str]
+"""File, line and function."""
 
 
 Method = TypeVar("Method", bound=Callable[..., None])
@@ -89,6 +93,11 @@ class Recording:
         self._read(site, (target, part), attribute_name(site), self._peek(obj, site.name), also)
 
     @_unhooked
+    def read_value(self, site: Site, target: int, part: Hashable, value: object, also: tuple[Place, ...]) -> None:
+        """The same where it is not to be looked for."""
+        self._read(site, (target, part), attribute_name(site), value, also)
+
+    @_unhooked
     def read_key(self, site: Site, container: Any, key: Any, target: int, part: Hashable) -> None:
         """An item was read, or an attribute of a module."""
         value = _NOTHING
@@ -99,6 +108,13 @@ class Recording:
                 value = _NOTHING
         name = attribute_name(site) if site.action == "read_attribute" else item_name(site, text_of(key))
         self._read(site, (target, part), name, value)
+
+    @_unhooked
+    def read_item(
+        self, site: Site, key: object, target: int, part: Hashable, value: object, also: tuple[Place, ...]
+    ) -> None:
+        """An item was read that is not to be looked for."""
+        self._read(site, (target, part), item_name(site, text_of(key)), value, also)
 
     @_unhooked
     def write_key(
@@ -124,23 +140,31 @@ class Recording:
         self._add(site, kind, (target, part), name, value, also)
 
     @_unhooked
-    def files(self, site: Site, kind: Kind, target: int, name: str) -> None:
-        """The file system was read or changed by a function."""
-        self._add(site, kind, (target, WHOLE), name, "")
+    def files(self, site: Site, kind: Kind, target: int, name: str, part: Hashable = WHOLE) -> None:
+        """The file system was read or changed by a function, or a part of it."""
+        self._add(site, kind, (target, part), name, "")
+
+    @_unhooked
+    def step(self, site: Site, kind: Kind, target: int, name: str) -> None:
+        """Something was done to what processes share, and is known by its target only."""
+        if site.hidden:
+            self._add_outside(site, kind, target, name)
+        else:
+            self._add(site, kind, target, name, "")
 
     @_unhooked
     def synchronisation(self, site: Site, kind: Kind, obj: object, name: str) -> None:
         """A lock was taken or released, a thread joined."""
         if site.hidden:
-            self._add_outside(site, kind, id(obj), name)
+            self._add_outside(site, kind, target_of(obj), name)
         else:
-            self._add(site, kind, id(obj), name, "")
+            self._add(site, kind, target_of(obj), name, "")
 
     def note(self, task: Task, operation: Operation, text: str) -> None:
         """See `Recorder`."""
         site = operation.site
         place = STATE.discoverer.user_place(task.ident) if site.hidden or not site.filename else None
-        self._append(task, operation.kind, site, "", "", object(), text, place)
+        self.append(task, operation.kind, site, "", "", object(), text, place)
 
     def preempted(self, task: Task) -> None:
         """See `Recorder`."""
@@ -185,8 +209,7 @@ class Recording:
 
     def _read(self, site: Site, place: Place, name: str, value: object, also: tuple[Place, ...] = ()) -> None:
         text = "" if value is _NOTHING else text_of(value)
-        if place not in self._written:
-            self._initial.setdefault(place, (name, text))
+        self.begins_with(place, name, text)
         self._add(site, "read", place, name, text, also)
 
     def _add(
@@ -195,23 +218,33 @@ class Recording:
         task = self.controller.running
         if task is None or site.hidden or self.controller.ending:
             return
-        self._tasks.setdefault(location, set()).add(task.id)
-        if kind != "read":
-            self._written.add(location)
-        self._append(task, kind, site, name, value, (location, *also) if type(location) is tuple else location, "")
+        self.touched(task, kind, location)
+        self.append(task, kind, site, name, value, (location, *also) if type(location) is tuple else location, "")
 
     def _add_outside(self, site: Site, kind: Kind, location: object, name: str) -> None:
         """What library code does for the user's code stands at the user's line; only taking and waiting is told."""
         task = self.controller.running
         if task is None or self.controller.ending or kind == "release":
             return
-        self._tasks.setdefault(location, set()).add(task.id)
+        self.touched(task, "read", location)
         place = STATE.discoverer.user_place(task.ident)
         if place is not None:
-            self._outside.add(len(self._events))
-            self._append(task, kind, site, f"{name} in {site.qualname}", "", location, "", place)
+            self.append(task, kind, site, f"{name} in {site.qualname}", "", location, "", place, outside=True)
 
-    def _append(
+    # -- the end of all that; a process that another one explores sends it there instead ---------------------------
+
+    def begins_with(self, place: Place, name: str, text: str) -> None:
+        """What a place held before this run has written to it."""
+        if place not in self._written:
+            self._initial.setdefault(place, (name, text))
+
+    def touched(self, task: Task, kind: Kind, location: object) -> None:
+        """A task has touched a location."""
+        self._tasks.setdefault(location, set()).add(task.id)
+        if kind != "read":
+            self._written.add(location)
+
+    def append(
         self,
         task: Task,
         kind: Kind,
@@ -220,11 +253,17 @@ class Recording:
         value: str,
         location: object,
         note: str,
-        place: tuple[str, int, str] | None = None,
+        place: UserPlace | None = None,
+        *,
+        outside: bool = False,
     ) -> None:
+        """Write down an event; ``outside`` says that it is of interest only where nothing else tells what happened."""
         if len(self._events) < MOST_EVENTS:
+            if outside:
+                self._outside.add(len(self._events))
             filename, line, function = place or (site.filename, site.line, site.qualname)
-            event = Event(task.id, kind, filename, line, function, name, value, shared=False, note=note)
+            times = task.counts.get(site, 0)
+            event = Event(task.id, kind, filename, line, function, name, value, False, note, site.key, times)
             self._events.append((event, location))
 
 

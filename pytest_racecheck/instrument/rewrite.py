@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from pytest_racecheck.core.values import Site
 from pytest_racecheck.instrument import harmless
+from pytest_racecheck.instrument.marking import MOST_EXTRA, Marking
 from pytest_racecheck.instrument.slots import Slots, at_calls
 from pytest_racecheck.instrument.special import load_special
 from pytest_racecheck.instrument.splice import Instruction, Position, Step, put_together, take_apart, with_way_round
@@ -121,11 +122,17 @@ def rewrite(
     module: str,
     namespace: dict[str, Any],
     skipped: list[Skipped] | None = None,
+    marked: bool = False,
     way_round: object = None,
 ) -> CodeType:
     """``code`` and all code inside it, with hooks. Calls that had to be left alone are added to ``skipped``.
 
-    A function that is called while ``way_round`` is true runs as if it had no hooks; generators always have them.
+    ``marked``: it also marks where the interpreter looks for other threads, see `marking`; then the hooks ``call`` and
+    ``call_spread`` must store in `PASSED` to whom the return of the call is told.
+
+    A function that is called while ``way_round`` is true runs as if it had neither hooks nor marks; generators always
+    have them.
+
     Names, variables, flags, lines and columns stay as they are. The rank of a site does not depend on the plan.
 
     Raises:
@@ -137,7 +144,7 @@ def rewrite(
         if (hook := getattr(hooks, field.name)) is not None and (plan is Plan.FULL or field.name in SYNCHRONISING)
     }
     left_alone = [] if skipped is None else skipped
-    scope = _Scope(_tables(dialect()), wanted, plan, module, namespace, left_alone, way_round)
+    scope = _Scope(_tables(dialect()), wanted, plan, module, namespace, left_alone, marked, way_round)
     return _Rewriting(code, scope, _label(code)).run()
 
 
@@ -172,6 +179,7 @@ class _Scope(NamedTuple):
     module: str
     namespace: dict[str, Any]
     skipped: list[Skipped]
+    marked: bool
     way_round: object
 
 
@@ -237,6 +245,7 @@ class _Rewriting:
         self.line = code.co_firstlineno
         self.extra_stack = 0
         self.calls = at_calls(self.pieces, self.dialect)
+        self.marking = Marking(self.constant) if scope.marked else None
 
     def run(self) -> CodeType:
         inner: Counter[str] = Counter()
@@ -251,6 +260,9 @@ class _Rewriting:
             handler = handlers.get(instruction.opcode)
             if handler is not None:
                 handler(self, index, instruction)
+        if self.marking is not None:
+            self.marking.mark(self.instructions, self.targets, self.is_bool)
+            self.extra_stack = max(self.extra_stack, MOST_EXTRA)
         pieces = self.pieces
         if self.scope.way_round is not None and not self.code.co_flags & _RESUMABLE:
             pieces = with_way_round(pieces, take_apart(self.code), self.constant(self.scope.way_round))
@@ -326,6 +338,10 @@ class _Rewriting:
                 return instruction.opcode
         return -1
 
+    def is_bool(self, index: int) -> bool:
+        """Whether what is tested there is surely ``True`` or ``False``."""
+        return self.before(index, skipping=_COPY) in self.scope.tables.surely_bool
+
     # One method for each kind of instruction
 
     def access(self, index: int, instruction: Instruction) -> None:
@@ -375,7 +391,7 @@ class _Rewriting:
         self.extra_stack = max(self.extra_stack, 2)
 
     def truth_test(self, index: int, instruction: Instruction) -> None:
-        if self.before(index, skipping=_COPY) not in self.scope.tables.surely_bool:
+        if not self.is_bool(index):
             site = self.site(instruction.position, "truth")
             if site is not None:
                 instruction.before = self.tell(site, (1,))
@@ -418,14 +434,22 @@ class _Rewriting:
             site = self.site(instruction.position, "leave")
             if site is not None:
                 self.instructions[start].before = self.tell(site, (depth,))
+            if self.marking is not None and self.marking.looks.exit_always:
+                instruction.after = self.marking.passed()
             return
-        hook = "" if self.is_harmless(known.loader) else "call"
-        site = self.site(instruction.position, hook, "", self.keywords(index, start))
+        called = self.harmless_call(known.loader)
+        site = self.site(instruction.position, "" if called else "call", "", self.keywords(index, start))
+        if called and self.marking is not None and harmless.is_looked_after(*called):
+            instruction.after = self.marking.passed()
         if site is None:
             return
         # The compiler spreads more than about thirty arguments, so this stays short.
         steps = [*self.prologue(site), (_COPY, depth + 2), *[(_COPY, count + above + 3)] * count]
-        self.instructions[start].before = self.replace_callable(steps, depth)
+        before = self.replace_callable(steps, depth)
+        if self.marking is not None:
+            before += self.marking.keep(instruction.argument + above + 2)
+            instruction.after = self.marking.returned()
+        self.instructions[start].before = before
 
     def call_spread(self, index: int, instruction: Instruction) -> None:
         known = self.calls.get(index)
@@ -445,7 +469,13 @@ class _Rewriting:
             return
         steps = [*self.prologue(site), (_COPY, depth + 2), (_COPY, above + 1 + 3)]
         steps.append((_COPY, 1 + 4) if mapping else (_LOAD_CONST, self.constant(None)))
-        instruction.before = self.replace_callable(steps, depth)
+        before = self.replace_callable(steps, depth)
+        if self.marking is not None and self.marking.looks.spread_always:
+            instruction.after = self.marking.passed()
+        elif self.marking is not None:
+            before += self.marking.keep(above + 3)
+            instruction.after = self.marking.returned()
+        instruction.before = before
 
     def replace_callable(self, steps: list[Step], depth: int) -> list[Step]:
         self.invoke(steps, len(steps) - 2)
@@ -461,15 +491,20 @@ class _Rewriting:
         callable_, null = (upper, lower) if self.dialect.null_first else (lower, upper)
         return (callable_, count) if slots.is_null(null) and not slots.is_null(callable_) else None
 
-    def is_harmless(self, loader: Instruction | None) -> bool:
-        """Whether it is known of the callable which is loaded like that that calling it concerns nobody."""
+    def harmless_call(self, loader: Instruction | None) -> tuple[str, dict[str, Any] | None] | None:
+        """What is called, see `harmless`, if it is known of what was loaded like that: calling it concerns nobody."""
         if self.scope.plan is Plan.FULL or self.scope.module not in harmless.MODULES or loader is None:
-            return False
+            return None
         names = self.code.co_names
+        called: tuple[str, dict[str, Any] | None]
         if loader.opcode == _LOAD_GLOBAL:
-            return harmless.is_harmless(names[loader.argument >> 1], self.scope.namespace)
-        access = self.scope.tables.accesses.get(loader.opcode)
-        return access is not None and harmless.is_harmless(names[loader.argument >> access.shift], None)
+            called = (names[loader.argument >> 1], self.scope.namespace)
+        else:
+            access = self.scope.tables.accesses.get(loader.opcode)
+            if access is None:
+                return None
+            called = (names[loader.argument >> access.shift], None)
+        return called if harmless.is_harmless(*called) else None
 
     def keywords(self, index: int, start: int) -> tuple[str, ...]:
         carrier = self.instructions[start]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any, Final
 
 from pytest_racecheck.core.task import Task
@@ -122,6 +122,10 @@ class Sharing:
         other.conflict = location.conflict = True
         self._found |= other.sites
         self._found |= location.sites
+
+    def find(self, sites: Iterable[Site]) -> None:
+        """Sites touch something shared, as another process has found."""
+        self._found.update(sites)
 
     def share(self, site: Site) -> None:
         """Make a site a choice."""

@@ -13,6 +13,8 @@ from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.task import Task
 from pytest_racecheck.core.values import WHOLE, Kind, Operation, Site, new_operation
 from pytest_racecheck.instrument.names import managers_of, source_of
+from pytest_racecheck.instrument.state import STATE
+from pytest_racecheck.instrument.targets import target_of
 
 LOCK: Final = type(_thread.allocate_lock())
 RLOCK: Final = _thread.RLock
@@ -20,8 +22,13 @@ RLOCK: Final = _thread.RLock
 _OF_THREADING: Final = threading._active_limbo_lock  # type: ignore[attr-defined]
 """Starting a thread takes this lock, and a task must not be stopped while it has it; nobody can tell the difference."""
 
-BUILT_FROM_LOCKS: Final = frozenset({"threading", "queue", "concurrent.futures._base", "concurrent.futures.thread"})
-"""Modules whose objects are built from locks, see `primitives`."""
+BUILT_FROM_LOCKS: Final = frozenset(
+    {
+        "threading", "queue", "concurrent.futures._base", "concurrent.futures.thread", "multiprocessing.synchronize",
+        "multiprocessing.connection", "multiprocessing.queues", "multiprocessing.sharedctypes", "",
+    }
+)  # fmt: skip
+"""Modules whose objects are built from locks, see `primitives`; the properties of shared values belong to none."""
 
 Handler = Callable[[Controller, Site, Any, Any, tuple[Any, ...]], Any]
 """``(controller, site, function, owner, arguments)``; returns what is to be called instead of the function."""
@@ -31,6 +38,7 @@ class Holder(NamedTuple):
     """Who holds a lock, and since where. The lock itself is kept, or another one would get its identity."""
 
     lock: object
+    """``None`` if that was seen in another process."""
     task: Task
     site: Site
     depth: int
@@ -49,27 +57,44 @@ class Holders:
 
     def of(self, lock: object) -> Holder | None:
         """Who holds it, as far as it was seen."""
-        return self._holders.get(id(lock))
+        return self._holders.get(target_of(lock))
 
-    def knows(self, identity: int) -> bool:
-        """Whether a task holds the lock of this identity."""
-        return identity in self._holders
+    def of_target(self, target: int) -> Holder | None:
+        """The same for the target of an operation."""
+        return self._holders.get(target)
 
     def taken(self, lock: object, task: Task, site: Site, depth: int = 1) -> None:
         """A task has taken a lock, or an RLock once more."""
-        before = self._holders.get(id(lock))
+        target = target_of(lock)
+        before = self._holders.get(target)
         if before is not None and before.task is task:
-            self._holders[id(lock)] = before._replace(depth=before.depth + depth)
+            self._holders[target] = before._replace(depth=before.depth + depth)
         else:
-            self._holders[id(lock)] = Holder(lock, task, site, depth)
+            self._holders[target] = Holder(lock, task, site, depth)
+            if target < 0:
+                STATE.controller.tell_holder(target, task, site)
 
     def released(self, lock: object, *, fully: bool = False) -> None:
         """A lock was released, an RLock once or fully."""
-        before = self._holders.get(id(lock))
+        target = target_of(lock)
+        before = self._holders.get(target)
         if before is None or before.depth == 1 or fully:
-            self._holders.pop(id(lock), None)
+            self._holders.pop(target, None)
+            if target < 0:
+                STATE.controller.tell_holder(target, None, None)
         else:
-            self._holders[id(lock)] = before._replace(depth=before.depth - 1)
+            self._holders[target] = before._replace(depth=before.depth - 1)
+
+    def elsewhere(self, target: int, task: Task | None, site: Site | None) -> None:
+        """A lock that processes share was taken, or released, by a task of another process."""
+        if task is None or site is None:
+            self._holders.pop(target, None)
+        else:
+            self._holders[target] = Holder(None, task, site, 1)
+
+    def after_fork(self) -> None:
+        """What was held before the fork counts as held: only the name of a lock is another one in another process."""
+        self._holders = {target_of(each.lock): each for each in self._holders.values() if each.lock is not None}
 
     def forget(self) -> None:
         """A new run begins."""
@@ -100,14 +125,14 @@ def take(controller: Controller, site: Site, lock: Any, timeout: float = -1) -> 
     controller.held_outside = _held_outside
     deadline = controller.clock.now + timeout if timeout >= 0 else None
     blocked = _blocked(lock, task)
-    inside = _inside(task, site)
-    if type(lock) is RLOCK and _is_own(lock, task):
+    inside = is_inside(task, site)
+    if type(lock) is not LOCK and _is_recursive(lock) and _is_own(lock, task):
         granted = True  # once more: nobody can tell when
     elif ((inside and not task.within.takes_again(lock)) or not controller.concurrent) and not blocked():
-        controller.touch("acquire", id(lock), inner=inside and not task.within.open)
+        controller.touch("acquire", target_of(lock), inner=inside and not task.within.open)
         granted = True
     elif inside and _is_own(lock, task):
-        operation = Operation("wait", task.within.site, id(lock), also=task.within.changed)
+        operation = Operation("wait", task.within.site, target_of(lock), also=task.within.changed)
         task.wakes = deadline is None and task.within.is_notified()
         granted = controller.reach(operation, blocked, deadline, task.within.explain, task.within.whom)
         if task.wakes and not granted:
@@ -115,19 +140,19 @@ def take(controller: Controller, site: Site, lock: Any, timeout: float = -1) -> 
         task.wakes = False
     else:
         place = task.within.site if inside else site
-        operation = new_operation(("acquire", place, id(lock), WHOLE, (), False, False))
-        wanted = _Wanted(lock, site, task.within if inside else None)
+        operation = new_operation(("acquire", place, target_of(lock), WHOLE, (), False, False))
+        wanted = Wanted(operation.target, site, task.within if inside else None)
         granted = controller.reach(operation, blocked, deadline, wanted.explain, wanted.whom)
     if granted:
         HOLDERS.taken(lock, task, site)
     else:
-        controller.touch("give-up", id(lock))
+        controller.touch("give-up", target_of(lock))
     if controller.recorder is not None and not inside:
         controller.recorder.synchronisation(site, "acquire", lock, lock_name(site))  # type: ignore[attr-defined]
     return granted
 
 
-def _inside(task: Task, site: Site) -> bool:
+def is_inside(task: Task, site: Site) -> bool:
     """Whether this is a small step inside of an operation that was announced as a whole."""
     return task.within is not None and site.hidden and site.module in BUILT_FROM_LOCKS
 
@@ -138,8 +163,13 @@ def _is_own(lock: object, task: Task) -> bool:
     return holder is not None and holder.task is task
 
 
+def _is_recursive(lock: Any) -> bool:
+    """Whether a task can take it once more; there are semaphores of ``multiprocessing`` that are made so."""
+    return type(lock) is RLOCK or lock.kind == 0
+
+
 def _held_outside(operation: Operation) -> bool:
-    return operation.kind == "acquire" and not HOLDERS.knows(operation.target)
+    return operation.kind == "acquire" and HOLDERS.of_target(operation.target) is None
 
 
 def try_to_take(controller: Controller, site: Site, lock: Any) -> None:
@@ -147,14 +177,14 @@ def try_to_take(controller: Controller, site: Site, lock: Any) -> None:
     task = controller.running
     if task is None:
         return
-    inside = _inside(task, site)
+    inside = is_inside(task, site)
     if controller.concurrent and not inside:
-        controller.reach(Operation("try-acquire", site, id(lock)))
+        controller.reach(Operation("try-acquire", site, target_of(lock)))
     if not _blocked(lock, task)():
-        controller.touch("acquire", id(lock), inner=inside and not task.within.open)
+        controller.touch("acquire", target_of(lock), inner=inside and not task.within.open)
         HOLDERS.taken(lock, task, site)
     elif inside and not _is_own(lock, task):
-        controller.touch("try-acquire", id(lock), inner=not task.within.open)
+        controller.touch("try-acquire", target_of(lock), inner=not task.within.open)
     if controller.recorder is not None and not inside:
         controller.recorder.synchronisation(site, "try-acquire", lock, lock_name(site))  # type: ignore[attr-defined]
 
@@ -164,14 +194,14 @@ def give_back(controller: Controller, site: Site, lock: Any, *, fully: bool = Fa
     task = controller.running
     if task is None or lock is _OF_THREADING:
         return
-    inside = _inside(task, site)
+    inside = is_inside(task, site)
     holder = HOLDERS.of(lock)
     if holder is not None and holder.depth > 1 and not fully:
         pass  # it stays taken: nobody can tell when
     elif inside:
-        controller.touch("release", id(lock), inner=not task.within.open)
+        controller.touch("release", target_of(lock), inner=not task.within.open)
     elif controller.concurrent:
-        controller.reach(new_operation(("release", site, id(lock), WHOLE, (), False, False)))
+        controller.reach(new_operation(("release", site, target_of(lock), WHOLE, (), False, False)))
     HOLDERS.released(lock, fully=fully)
     if controller.recorder is not None and not inside:
         controller.recorder.synchronisation(site, "release", lock, lock_name(site))  # type: ignore[attr-defined]
@@ -201,34 +231,47 @@ def _semaphore_blocked(semaphore: Any, task: Task) -> bool:
     """``multiprocessing``'s SemLock: an RLock if it is recursive, else a counter."""
     if semaphore._is_zero():
         holder = HOLDERS.of(semaphore)
-        recursive = semaphore.kind == 0
-        return not (recursive and holder is not None and holder.task is task)
+        return not (_is_recursive(semaphore) and holder is not None and holder.task is task)
     return False
 
 
-class _Wanted:
+MADE: Final[dict[int, str]] = {}
+"""For this run: target of a semaphore -> where it was made."""
+
+
+class Wanted:
     """A lock that a task waits for; one small object, as every taking of a lock makes one."""
 
-    __slots__ = ("_lock", "_site", "_within")
+    __slots__ = ("_site", "_target", "_within")
 
-    def __init__(self, lock: object, site: Site, within: Any) -> None:
-        self._lock = lock
+    def __init__(self, target: int, site: Site, within: Any) -> None:
+        self._target = target
         self._site = site
         self._within = within
 
     def whom(self) -> list[Task]:
         """Who holds it."""
-        holder = HOLDERS.of(self._lock)
+        holder = HOLDERS.of_target(self._target)
         return [] if holder is None else [holder.task]
 
     def explain(self) -> str:
         """What the task waits for."""
-        holder = HOLDERS.of(self._lock)
+        holder = HOLDERS.of_target(self._target)
         name = self._within.lock_name() if self._within else lock_name(self._site)
         if holder is None:
-            return f"waits for {name}, which no task holds"
+            return f"waits for {name}{where_made(self._target)}, which no task holds"
         other = f" as {holder.name}" if holder.name != name else ""
-        return f"waits for {name}, held by task {holder.task.id}{other} since {holder.site.filename}:{holder.site.line}"
+        what = f"{name}{where_made(self._target)}, held by task {holder.task.id}{_gone(holder.task)}{other}"
+        return f"waits for {what} since {holder.site.filename}:{holder.site.line}"
+
+
+def where_made(target: int) -> str:
+    """Where a semaphore was made, if that was seen."""
+    return f" (made at {MADE[target]})" if target in MADE else ""
+
+
+def _gone(task: Task) -> str:
+    return ", which has ended," if task.ended else ""
 
 
 # -- what a call of a lock's method does -------------------------------------------------------------------------
@@ -284,17 +327,17 @@ def _get(controller: Controller, site: Site, function: Any, owner: Any, argument
     if controller.running is None:
         return function
     if controller.concurrent:
-        controller.reach(new_operation(("update", site, id(owner), WHOLE, (), False, False)))
+        controller.reach(new_operation(("update", site, target_of(owner), WHOLE, (), False, False)))
     return function if not owner.empty() or _wait_for_item(controller, site, owner, timeout) else _get_nowait(owner)
 
 
 def _wait_for_item(controller: Controller, site: Site, items: Any, timeout: float | None) -> bool:
     deadline = None if timeout is None else controller.clock.now + timeout
     name = re.sub(r"\.get\(.*\)$", "", source_of(site))
-    operation = Operation("wait", site, id(items))
+    operation = Operation("wait", site, target_of(items))
     came = controller.reach(operation, items.empty, deadline, lambda: f"waits for an item in {name}")
     if not came:
-        controller.touch("give-up", id(items))
+        controller.touch("give-up", target_of(items))
     return came
 
 
@@ -316,10 +359,10 @@ def _ask(controller: Controller, site: Site, function: Any, owner: Any, argument
 def _tell(controller: Controller, site: Site, function: Any, owner: Any, kind: Kind) -> Any:
     task = controller.running
     if controller.concurrent and task is not None:
-        if _inside(task, site):
-            controller.touch(kind, id(owner), inner=not task.within.open)
+        if is_inside(task, site):
+            controller.touch(kind, target_of(owner), inner=not task.within.open)
         else:
-            controller.reach(new_operation((kind, site, id(owner), WHOLE, (), False, False)))
+            controller.reach(new_operation((kind, site, target_of(owner), WHOLE, (), False, False)))
     return function
 
 
@@ -334,7 +377,7 @@ _LOCK_METHODS: Final[dict[str, Handler]] = {
     "_release_save": _release_save,
     "locked": _ask,
 }
-_QUEUE_METHODS: Final[dict[str, Handler]] = {
+QUEUE_METHODS: Final[dict[str, Handler]] = {
     "get": _get,
     "get_nowait": _get,
     "put": _put,
@@ -344,19 +387,18 @@ _QUEUE_METHODS: Final[dict[str, Handler]] = {
 }
 
 
+def lock_methods() -> dict[str, Handler]:
+    """What the methods of a lock do, by their names."""
+    return dict(_LOCK_METHODS)
+
+
 def methods() -> dict[type, dict[str, Handler]]:
     """For each C type that a thread can wait for, what its methods do."""
     table = {LOCK: _LOCK_METHODS, RLOCK: _LOCK_METHODS}
     try:
         from _queue import SimpleQueue
 
-        table[SimpleQueue] = _QUEUE_METHODS
-    except ImportError:
-        pass
-    try:
-        from _multiprocessing import SemLock  # type: ignore[import-not-found]
-
-        table[SemLock] = _LOCK_METHODS
+        table[SimpleQueue] = QUEUE_METHODS
     except ImportError:
         pass
     return table

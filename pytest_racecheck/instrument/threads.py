@@ -15,8 +15,8 @@ from pytest_racecheck.core.baton import Baton, make_baton
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.errors import Unwind
 from pytest_racecheck.core.failures import failure_of
-from pytest_racecheck.core.interrupt import disarm, settle
-from pytest_racecheck.core.task import Task
+from pytest_racecheck.core.interrupt import calm, settle
+from pytest_racecheck.core.task import Task, special_site
 from pytest_racecheck.core.values import WHOLE, Failure, Operation, Site
 from pytest_racecheck.core.workers import release_end_of
 from pytest_racecheck.instrument.state import STATE
@@ -222,7 +222,7 @@ def _to_the_end(controller: Controller, task: Task, function: Callable[[], objec
     try:
         function()
     except Unwind:  # pushed once more on its way out
-        disarm(task.ident)
+        calm(task.ident)
     finally:
         controller.task_ended(task)
 
@@ -242,7 +242,7 @@ def _run(controller: Controller, task: Task, function: Callable[[], object]) -> 
         _run_reporting(controller, task, function)
         settle()
     except Unwind:  # pushed once more on its way out
-        disarm(task.ident)
+        calm(task.ident)
     finally:
         task.leaving = True
         controller.on_task_end()
@@ -257,7 +257,7 @@ def _run_reporting(controller: Controller, task: Task, function: Callable[[], ob
     try:
         function()
     except (Unwind, SystemExit):
-        disarm(task.ident)
+        calm(task.ident)
     except BaseException as error:
         if task.lost:
             return
@@ -324,6 +324,17 @@ def join(controller: Controller, site: Site, function: Any, thread: Any, argumen
     if controller.recorder is not None:
         controller.recorder.synchronisation(site, "join", thread, f"task {task.id}")  # type: ignore[attr-defined]
     return partial(_unhooked, controller, function) if ended else _not_yet
+
+
+def join_all(controller: Controller) -> None:
+    """Wait for all threads of this process that its end waits for."""
+    left = [each.task for each in TASKS.values() if not each.task.daemon]
+    if left:
+        operation = Operation("join", special_site("exit"), also=tuple([(key, WHOLE) for key in TASKS]))
+        waits = partial(_listed, left)
+        controller.reach(
+            operation, lambda: not all(each.ended for each in left), None, lambda: f"waits for {waits()}", lambda: left
+        )
 
 
 def _awaited(site: Site, started: Started) -> list[Task]:

@@ -9,8 +9,10 @@ from functools import partial
 from typing import Any, Final
 
 from pytest_racecheck.core.controller import QUIET_STREAK, Controller
+from pytest_racecheck.core.passed import SURE
 from pytest_racecheck.core.values import Operation, Site
 from pytest_racecheck.instrument.classify import mro_of
+from pytest_racecheck.instrument.marking import PASSED
 
 NANOSECONDS = 1_000_000_000
 
@@ -30,6 +32,7 @@ def _sleep(controller: Controller, site: Site, function: Any, owner: Any, argume
     if len(arguments) != 1 or not isinstance(arguments[0], int | float) or not arguments[0] >= 0:
         return function  # raises what it always raises
     seconds = arguments[0]
+    PASSED[SURE] = True  # it lets go of the GIL
     if seconds == 0:
         controller.reach(Operation("yield", site))
     else:

@@ -67,6 +67,12 @@ def short_path(filename: str, root: str) -> str:
     return "/".join(path.split("/")[-2:]) if absolute else path
 
 
+def is_own(filename: str, root: str) -> bool:
+    """Whether a file lies below ``root``, and is not one that was installed there."""
+    path = filename.replace("\\", "/")
+    return bool(root) and path.startswith(root.replace("\\", "/").rstrip("/") + "/") and not _INSTALLED.match(path)
+
+
 def portable(text: str, root: str) -> str:
     """Say the files in a text as `short_path` does, and no addresses: what differs from machine to machine."""
     located, below = _patterns(root)

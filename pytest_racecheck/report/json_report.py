@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from pytest_racecheck.core.values import Exploration, Finding
+from pytest_racecheck.core.values import Cause, Event, Exploration, Finding
+from pytest_racecheck.report.cause import cause_of
 from pytest_racecheck.report.fit import unique
 
 FORMAT: Final = 1
@@ -28,8 +29,13 @@ def test_entry(nodeid: str, exploration: Exploration) -> dict[str, Any]:
         "choices": exploration.choices,
         "interleavings": exploration.interleavings,
         "classes": exploration.classes,
+        "learning": exploration.learning,
+        "figures": exploration.figures._asdict(),
         "unproven": list(exploration.unproven),
         "stopped_by": exploration.stopped_by,
+        "interpreter": exploration.interpreter,
+        "gil": exploration.gil,
+        "granularity": exploration.granularity,
         "error": exploration.error,
         "remarks": list(exploration.remarks),
         "controlled": _controlled(exploration),
@@ -56,10 +62,30 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "run": finding.run,
         "preemptions": finding.trace.preemptions,
         "sequential": finding.sequential,
+        "with_gil": finding.with_gil or "",
+        "cause": cause_of(finding, ""),
+        "causes": [_cause(cause) for cause in finding.causes],
+        "also_failed": [
+            failure.message for failure in finding.trace.failures if failure.signature != finding.failure.signature
+        ],
         "interleaving": [event._asdict() for event in finding.trace.events],
         "remarks": list(finding.remarks),
         "leaked": list(finding.trace.leaked),
     }
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    return {
+        "task": cause.switch.task,
+        "other": cause.switch.to,
+        "after": _location(cause.after),
+        "before": _location(cause.before),
+        "passes": cause.passes,
+    }
+
+
+def _location(event: Event | None) -> str:
+    return f"{event.filename}:{event.line}" if event is not None else ""
 
 
 def _controlled(exploration: Exploration) -> dict[str, Any]:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pytest_racecheck.report.fit import counted, plain, portable
 
 STRESS: Final = "stress"
 """The strategy of tests whose threads ran freely: nothing about them was controlled, or was meant to be."""
+
+ENOUGH: Final = 30
+"""Of fewer runs no figures are shown: they would say next to nothing."""
+
+WORTH_SAYING: Final = 0.01
+"""A smaller probability to have found a bug is none to speak of."""
 
 _OUTCOMES: Final = ("failed", "error", "passed", "verified")
 _LIMITS: Final = {"uncontrolled": "not controlled", "uninstrumented": "not instrumented"}
@@ -72,15 +79,59 @@ def _passed(entry: Mapping[str, Any]) -> str:
         return f"replayed without a failure, {counted(entry['runs'], 'run')} in {_duration(entry['seconds'])}"
     seen = counted(entry["interleavings"], "interleaving")
     effort = f"{counted(entry['runs'], 'run')} in {_duration(entry['seconds'])}"
-    return f"no failure in {effort}, {seen}, {_size(entry)}{_stopped_by(entry)}"
+    known = f"{_by_gil(entry)}{_figures(entry['figures'])}{_stopped_by(entry)}"
+    return f"no failure in {effort}, {seen}, {_size(entry)}{known}"
+
+
+def _figures(figures: Mapping[str, Any]) -> str:
+    """What is known of the runs that were not made."""
+    parts = []
+    if figures["independent_runs"] >= ENOUGH:
+        new, failing = _percent(1 - figures["share_seen"]), _percent(figures["failure_probability"], math.ceil)
+        parts.append(f"one more random run shows a new one with a probability of about {new}")
+        parts.append(f"and fails with one of {failing} at most (95 % confidence)")
+    if figures["depth"] and figures["depth_probability"] >= WORTH_SAYING:
+        found = _percent(figures["depth_probability"], math.floor)
+        parts.append(f"a bug of depth {figures['depth']} would have been found with one of {found} at least")
+    text = "".join(f"{', ' if part.startswith('and') else '; '}{part}" for part in parts)
+    if figures["classes_run"] and figures["classes_estimated"] > figures["classes_run"]:
+        text += f"; {how_many_classes(figures['classes_run'], figures['classes_estimated'])}"
+    return text
+
+
+def how_many_classes(run: int, estimated: float) -> str:
+    """Say how far it is to the last class; an estimate has but two digits that count."""
+    digits = max(0, len(f"{estimated:.0f}") - 2)
+    about = f"{round(estimated, -digits):,.0f}" if digits < 10 else f"10^{digits + 1}"
+    return f"{run:,} of about {about} classes of interleavings were run"
+
+
+def _percent(share: float, rounded: Callable[[float], int] = round) -> str:
+    """A share with about two digits that count."""
+    percent = 100 * share
+    if not percent:
+        return "0 %"
+    digits = 0 if percent >= 10 else 1 if percent >= 1 else 2
+    whole = rounded(round(percent * 10**digits, 6))
+    return f"{whole / 10**digits:.{digits}f} %" if whole else f"less than {10**-digits:.{digits}f} %"
 
 
 def _verified(entry: Mapping[str, Any]) -> str:
     which = f"all {entry['classes']:,} classes of interleavings"
     if entry["classes"] == 1:
         which = "the only class of interleavings"
+    if entry["granularity"] == "gil":
+        which = (
+            f"any of {counted(entry['classes'], 'interleaving')}" if entry["classes"] > 1 else "the only interleaving"
+        )
     effort = f"{counted(entry['runs'], 'run')} in {_duration(entry['seconds'])}"
-    return f"no failure in {which}, {effort}, {_size(entry)}"
+    learning = f" ({entry['learning']:,} to learn what is shared)" if entry["learning"] else ""
+    return f"no failure in {which}, {effort}{learning}, {_size(entry)}{_by_gil(entry)}"
+
+
+def _by_gil(entry: Mapping[str, Any]) -> str:
+    """That tasks were stopped only where the interpreter itself can stop them."""
+    return f", stopped only where {entry['interpreter']} with its GIL can" if entry["granularity"] == "gil" else ""
 
 
 def _failed(entry: Mapping[str, Any]) -> str:

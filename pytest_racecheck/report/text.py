@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
-from pytest_racecheck.core.values import Exploration, Finding, TaskId, Trace
-from pytest_racecheck.report.fit import counted, cut, plain, portable, sentence, short_path, unique, wrap
+from pytest_racecheck.core.values import Exploration, Failure, Finding, TaskId, Trace
+from pytest_racecheck.report.cause import cause_of, interpreter_of, same_switches
+from pytest_racecheck.report.fit import counted, cut, is_own, plain, portable, sentence, short_path, unique, wrap
 from pytest_racecheck.report.interleaving import turns
 from pytest_racecheck.report.lanes import ReadLine, interleaving, paint
 
@@ -20,6 +22,9 @@ _MOST_VALUES: Final = 6
 """Values told from the start of a run."""
 _MOST_TURNS: Final = 12
 """Turns told of a run without preemptions."""
+_MOST_PLACES: Final = 4
+"""Places told on the way to an exception."""
+_FOLDED: Final = "..."
 _WHOSE: Final = {
     "thread-exception": " (a thread)",
     "executor-exception": " (in an executor, and nobody looked at its future)",
@@ -51,7 +56,8 @@ def render_failure(
         lanes,
         _paragraphs([*finding.remarks, *finding.trace.leaked, *exploration.remarks], root, width),
         _limits(exploration, root, width),
-        *(_further(other, root, width, replay_option) for other in others),
+        _in_the_same_run(finding, root, width),
+        *(_further(other, finding, root, width, replay_option) for other in others),
         _replay(finding, nodeid, width, replay_option),
     ]
     return "\n\n".join("\n".join(section) for section in sections if section)
@@ -69,11 +75,13 @@ def render_error(exploration: Exploration, *, root: str = "", width: int = 80) -
 
 
 def _headline(finding: Finding, root: str, width: int, color: bool) -> list[str]:
-    """What is wrong, who did it, where; then the rest of the message."""
+    """What is wrong, who did it, where, what it depends on; then the rest of the message."""
     first, *rest = _message(finding, root)
     told = [paint(line, "wrong", color) for line in wrap(first, width, "", "  ")]
+    depends = cause_of(finding, root)
+    cause = [paint(line, "heading", color) for line in (wrap(depends, width, "", "  ") if depends else ())]
     more = [piece for line in rest for piece in wrap(line, width, "  " if not line.startswith(" ") else "", "    ")]
-    return told + _who_and_where(finding, root, width) + more
+    return told + _who_and_where(finding, root, width) + cause + more
 
 
 def _message(finding: Finding, root: str) -> list[str]:
@@ -91,8 +99,24 @@ def _who_and_where(finding: Finding, root: str, width: int) -> list[str]:
         who = [cut(f"invariant {name}", width - 3)]
     elif failure.task is not None:
         who = [cut(f"task {failure.task}{_WHOSE.get(failure.kind, '')}", width - 3)]
-    places = [_place(location, root) for location in finding.locations if location.rpartition(":")[0]]
-    return _listed(who + unique(places), width)
+    located = [location for location in finding.locations if location.rpartition(":")[0]]
+    if failure.exception is not None:
+        return _listed(who + _on_the_way(located, root), width)
+    return _listed(who + unique(_place(location, root) for location in located), width)
+
+
+def _on_the_way(locations: Sequence[str], root: str) -> list[str]:
+    """The innermost place and the own code that led there; what libraries did in between is folded."""
+    shown: list[str] = []
+    for number, location in enumerate(locations):
+        if number == 0 or is_own(location.rpartition(":")[0], root):
+            shown.append(_place(location, root))
+        elif shown[-1] != _FOLDED:
+            shown.append(_FOLDED)
+    shown = unique(shown) if _FOLDED not in shown else shown
+    while shown and shown[-1] == _FOLDED:
+        shown.pop()
+    return shown[:_MOST_PLACES]
 
 
 def _place(location: str, root: str) -> str:
@@ -114,7 +138,8 @@ def _listed(items: Sequence[str], width: int) -> list[str]:
 
 def _circumstances(finding: Finding, exploration: Exploration, width: int, lanes: bool) -> list[str]:
     """How many preemptions it takes, how it was found, and why nothing is drawn if nothing is."""
-    told = [_cause(finding), *_found(finding, exploration, width)]
+    can_switch = interpreter_of(finding, exploration)
+    told = [_effort(finding), *([can_switch] if can_switch else []), *_found(finding, exploration, width)]
     if not lanes:
         told.append("No operation on shared state was recorded in this run." + _why_nothing(finding))
     return [line for text in told for line in wrap(plain(text), width)]
@@ -128,7 +153,8 @@ def _found(finding: Finding, exploration: Exploration, width: int) -> list[str]:
     if exploration.runs > finding.run:
         runs = counted(exploration.runs, "run")
         found += f"; {runs} with confirming and shrinking" if finding.token else f"; {runs} in all"
-    how = f"(strategy {exploration.strategy}, seed {exploration.seed})."
+    where = ", granularity gil" if exploration.granularity == "gil" else ""
+    how = f"(strategy {exploration.strategy}, seed {exploration.seed}{where})."
     return [f"{found} {how}"] if len(found) + 1 + len(plain(how)) <= width else [found, how]
 
 
@@ -139,7 +165,8 @@ def _why_nothing(finding: Finding) -> str:
     return " What happened lies in code outside the scope: name its package in racecheck_source to see it."
 
 
-def _cause(finding: Finding) -> str:
+def _effort(finding: Finding) -> str:
+    """How many preemptions it takes."""
     if finding.sequential:
         moved = _order(finding.trace)
         if len(moved) == 1:
@@ -186,16 +213,44 @@ def _limits(exploration: Exploration, root: str, width: int) -> list[str]:
     return lines
 
 
-def _further(finding: Finding, root: str, width: int, replay_option: str) -> list[str]:
+def _in_the_same_run(finding: Finding, root: str, width: int) -> list[str]:
+    """What else went wrong in the run that is shown."""
+    others = [failure for failure in finding.trace.failures if failure.signature != finding.failure.signature]
+    lines = ["In the same run:"] if others else []
+    for failure in others:
+        also = replace(
+            finding, kind=failure.kind, message=failure.message, locations=failure.locations, failure=failure
+        )
+        for line in _message(also, root):
+            lines += wrap(line, width, "  ", "    ")
+        lines += ["  " + line for line in _who_and_where(also, root, width - 2)]
+    return lines
+
+
+def _further(finding: Finding, first: Finding, root: str, width: int, replay_option: str) -> list[str]:
     """Another finding, without its interleaving, which its token shows."""
-    lines = ["Also found:"]
+    lines = [_kinship(first, finding)]
     for line in _message(finding, root):
         lines += wrap(line, width, "  ", "    ")
     lines += ["  " + line for line in _who_and_where(finding, root, width - 2)]
-    lines += wrap(plain(f"{_cause(finding)} Found in run {finding.run:,}."), width, "    ", "    ")
+    lines += wrap(plain(f"{_effort(finding)} Found in run {finding.run:,}."), width, "    ", "    ")
     for text in unique([*finding.remarks, *finding.trace.leaked]):
         lines += sentence(portable(text, root), width, "    ", "    ")
     return lines + ([f"    {replay_option}={shell_word(finding.token)}"] if finding.token else [])
+
+
+def _kinship(first: Finding, other: Finding) -> str:
+    """What another finding has to do with the first one."""
+    if same_switches(first, other):
+        return "The same preemption, another end:"
+    if first.failure.place and _kind_of(first.failure) == _kind_of(other.failure):
+        return "The same failure, at another line:"
+    return "Also found:"
+
+
+def _kind_of(failure: Failure) -> tuple[str, str, str]:
+    kind, exception, place = failure.signature
+    return (kind, exception, place.rpartition("+")[0])
 
 
 def _replay(finding: Finding, nodeid: str, width: int, replay_option: str) -> list[str]:

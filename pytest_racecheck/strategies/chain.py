@@ -46,6 +46,16 @@ class Chain:
         """How many classes the last one has run."""
         return int(getattr(self._last, "classes", 0))
 
+    def estimate(self) -> float:
+        """How many classes there may be, as far as the last one can tell."""
+        estimate = getattr(self._last, "estimate", None)
+        return 0.0 if estimate is None else float(estimate())
+
+    @property
+    def guarantee(self) -> tuple[int, float]:
+        """Which bugs the last one would have found how probably; see `Pct`."""
+        return getattr(self._last, "guarantee", (0, 0.0))
+
     @property
     def watches(self) -> bool:
         """Whether one that is left wants to know of all operations."""

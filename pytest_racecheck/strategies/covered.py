@@ -8,6 +8,7 @@ from typing import Final
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.values import Choice, TaskId, Trace
 from pytest_racecheck.strategies.dpor import Dpor
+from pytest_racecheck.strategies.exhaustive import Exhaustive
 
 LEARNING: Final = 5
 """So many runs belong to the search alone: they show which places are shared."""
@@ -29,10 +30,9 @@ class Covered:
     as many turns as it needs to finish, and at least every third.
     """
 
-    independent = False
     covers = True
 
-    def __init__(self, search: Strategy, covering: Dpor) -> None:
+    def __init__(self, search: Strategy, covering: Dpor | Exhaustive) -> None:
         self.name = search.name
         self.runs_left: float = math.inf
         """How many runs there may still be; whoever explores says so before each."""
@@ -56,10 +56,19 @@ class Covered:
         """Why the classes can't all be run, as a sentence; "" if they can, given the time."""
         return self._covering.gave_up
 
+    def estimate(self) -> float:
+        """How many classes there may be."""
+        return self._covering.estimate()
+
+    @property
+    def independent(self) -> bool:
+        """Whether the current run is drawn at random, without regard to what others found."""
+        return self._playing is self._search and bool(getattr(self._search, "independent", False))
+
     @property
     def follows(self) -> bool:
         """Whether the strategy whose turn it is wants to be asked at every step."""
-        return self._playing is self._covering
+        return self._playing is self._covering and self._covering.follows
 
     @property
     def watches(self) -> bool:

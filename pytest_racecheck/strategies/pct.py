@@ -23,6 +23,10 @@ class Pct:
         self.depth = depth
         self._random = Random(seed)
         self._longest = 0
+        self._tasks = 0
+        self._drawn = 0
+        """So many runs were drawn since the longest one."""
+        self._is_running = False
         self._met = 0
         self._limit = 0
         self._priorities: dict[TaskId, float] = {}
@@ -30,6 +34,7 @@ class Pct:
 
     def start_run(self) -> bool:
         """See `Strategy`."""
+        self._is_running = True
         self._met = 0
         self._priorities = {}
         self._limit = 2 * self._longest or 1 << 62
@@ -56,4 +61,18 @@ class Pct:
 
     def end_run(self, trace: Trace) -> None:
         """See `Strategy`."""
-        self._longest = max(self._longest, trace.choices)
+        self._drawn += self._is_running
+        self._is_running = False
+        self._tasks = max(self._tasks, len(trace.tasks))
+        if trace.learned or trace.choices > self._longest:
+            self._longest = max(self._longest, trace.choices)
+            self._drawn = 0
+
+    @property
+    def guarantee(self) -> tuple[int, float]:
+        """Its depth, and how probable it was at least that the runs so far hit a bug of that depth.
+
+        In runs of no more choices and tasks than were seen; runs that were drawn for shorter ones are left out.
+        """
+        each = 1 / max(1, self._tasks * self._longest ** (self.depth - 1))
+        return self.depth, 1 - (1 - each) ** self._drawn

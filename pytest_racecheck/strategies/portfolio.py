@@ -62,7 +62,6 @@ class Portfolio:
     """
 
     name = "portfolio"
-    independent = False
 
     def __init__(self, seed: int) -> None:
         self._singles = SinglePreemptions()
@@ -80,6 +79,11 @@ class Portfolio:
         """
         some = self._turns <= WATCHED or self._turns % WATCHED == 0
         return some or (self._playing is self._singly and self._singles.watches)
+
+    @property
+    def independent(self) -> bool:
+        """Whether the current run is drawn at random, without regard to what others found."""
+        return bool(getattr(self._playing.strategy, "independent", False))
 
     @property
     def runs(self) -> dict[str, int]:

@@ -12,6 +12,7 @@ from pytest_racecheck.strategies.covered import Covered
 from pytest_racecheck.strategies.delays import Delays
 from pytest_racecheck.strategies.depth_first import DepthFirst
 from pytest_racecheck.strategies.dpor import Dpor
+from pytest_racecheck.strategies.exhaustive import Exhaustive
 from pytest_racecheck.strategies.pct import Pct
 from pytest_racecheck.strategies.portfolio import Portfolio
 from pytest_racecheck.strategies.pos import Pos
@@ -56,6 +57,10 @@ class Entry(NamedTuple):
 
 _BOUND: Final = Parameter("bound", 0, 1000, None, "ends when all schedules with so many have been run")
 
+WITHOUT_GIL: Final = (
+    "dpor changes the order of single steps, and with granularity='gil' tasks can't be stopped between them"
+)
+
 STRATEGIES: Final[Mapping[str, Entry]] = {
     "portfolio": Entry(
         lambda seed, values: Covered(Portfolio(seed), Dpor()),
@@ -90,12 +95,18 @@ def names() -> tuple[str, ...]:
     return tuple(STRATEGIES)
 
 
-def make(spec: str, seed: int) -> Strategy:
+def make(spec: str, seed: int, *, gil: bool = False) -> Strategy:
     """Make a strategy from its name and parameters: ``pct``, ``pct:depth=2``.
+
+    ``gil``: tasks can be stopped only where the interpreter, with its GIL, can stop them.
 
     Raises: RacecheckError, with what is wrong and what would be right.
     """
     name, values = parse(spec)
+    if gil and name == "dpor":
+        raise RacecheckError(f"{WITHOUT_GIL}; use dfs, which runs every schedule, or portfolio, which uses it")
+    if gil and name == "portfolio":
+        return Covered(Portfolio(seed), Exhaustive())
     entry = STRATEGIES[name]
     strategy = entry.make(seed, values)
     if not entry.opens:

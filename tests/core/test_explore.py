@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
-from announced import Bodies, Body, Counter, order
+from announced import Announcing, Bodies, Body, Counter, order
 
 from pytest_racecheck.core.errors import TokenError
 from pytest_racecheck.core.explore import GONE, NO_CODE, NO_SECOND_TASK, explore, replay
@@ -242,7 +242,49 @@ def test_progress_is_told_after_each_run() -> None:
         instrument=counter.instrument,
         limits=Limits(runs=4),
         seed=0,
-        progress=lambda runs, _seconds: seen.append(runs),
+        progress=lambda runs, _seconds, _figures: seen.append(runs),
     )
 
     assert seen == [1, 2, 3, 4]
+
+
+class Windows:
+    """The second task fails in one way between the first and the second step of the other one, in another after it."""
+
+    def __init__(self) -> None:
+        self.instrument = Announcing()
+        self.at = 0
+        self.program = Bodies(self._make)
+
+    def _make(self) -> list[Callable[[], None]]:
+        self.at = 0
+        return [self._goes_on, self._looks]
+
+    def _goes_on(self) -> None:
+        for number in (1, 2, 3):
+            self.instrument.step(f"step {number}")
+            self.at = number
+
+    def _looks(self) -> None:
+        self.instrument.step("look", "read")
+        assert self.at != 1
+        if self.at == 2:
+            raise KeyError(self.at)
+
+
+def test_other_failures_that_were_met_are_reported_with_what_replays_them() -> None:
+    """Both windows are next to each other: looking for the ends of one meets the other."""
+    windows = Windows()
+    found = explore(
+        windows.program,
+        strategy=make("preemptions", 0),
+        instrument=windows.instrument,
+        limits=Limits(),
+        seed=0,
+    )
+
+    assert {finding.kind for finding in found.findings} == {"assertion", "exception"}
+    for finding in found.findings:
+        again = replay(windows.program, token=finding.token, instrument=windows.instrument, limits=Limits())
+        assert [each.kind for each in again.findings] == [finding.kind]
+        assert finding.trace.preemptions == 1

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
+from announced import Announcing, Bodies, Body
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_racecheck.core.protocols import Strategy
 from pytest_racecheck.core.replay import Replay
+from pytest_racecheck.core.runner import Limits, Runner
 from pytest_racecheck.core.shrink import shrink
 from pytest_racecheck.core.task import START
 from pytest_racecheck.core.values import Choice, Operation, Schedule, Switch, Trace
@@ -78,3 +82,112 @@ def test_a_single_preemption_is_found_where_leaving_out_ends_with_two() -> None:
     small = shrink(trace_of((switch(0), switch(1))), fails)
 
     assert small.schedule == (switch(4),)
+
+
+# -- with programs ---------------------------------------------------------------------------------------------
+
+
+class Shrunk:
+    """A program whose failing run, by a schedule, was shrunk."""
+
+    def __init__(
+        self, make: Callable[[Announcing], tuple[Sequence[Body], Body]], schedule: Schedule, most_runs: int = 500
+    ) -> None:
+        self.make = make
+        self.instrument = Announcing()
+        self.check: Body = lambda: None
+        with Runner(Bodies(self._bodies, self._check), self.instrument, Limits(), 0, ()) as runner:
+            failing = runner.follow(schedule, traces=True)
+            assert failing is not None
+            assert failing.failures
+            before = runner.runs
+            self.trace = shrink(failing, lambda strategy: runner.fails(strategy, failing.failures[0]), most_runs)
+            self.runs = runner.runs - before
+
+    def _check(self) -> None:
+        self.check()
+
+    def _bodies(self) -> Sequence[Body]:
+        bodies, self.check = self.make(self.instrument)
+        return bodies
+
+
+def first_writes(instrument: Announcing) -> tuple[Sequence[Body], Body]:
+    """Fails if the second task looks before the second write of the first one; a third task has no part in it."""
+    done: list[int] = []
+
+    def writes() -> None:
+        for number in (1, 2):
+            instrument.step(f"write {number}")
+            done.append(number)
+
+    def looks() -> None:
+        instrument.step("look")
+        assert done == [1, 2]
+
+    def idles() -> None:
+        for number in range(3):
+            instrument.step(f"idle {number}")
+
+    return [writes, looks, idles], lambda: None
+
+
+def stop(task: str, place: str, to: str) -> Switch:
+    return Switch(task, place, 1, to, preempts=True)
+
+
+def test_the_parts_of_a_turn_are_joined_by_letting_the_first_wait() -> None:
+    """Leaving out can't do it, and no search is needed."""
+    shrunk = Shrunk(first_writes, (stop("0", "write 2", "1"),))
+
+    assert shrunk.trace.schedule == (Switch("", "start", 1, "1", preempts=False),)
+    assert shrunk.runs <= 8
+
+
+def test_tasks_that_have_no_part_in_it_do_not_move() -> None:
+    """The third one moves in between at first; when the failure comes, it need not have begun."""
+    shrunk = Shrunk(first_writes, (stop("0", "write 2", "2"), stop("2", "idle 2", "1")))
+
+    assert shrunk.trace.moved == 1
+    assert shrunk.trace.schedule == (Switch("", "start", 1, "1", preempts=False),)
+
+
+def test_fewer_switches_are_found_through_worse_ones() -> None:
+    """Three orders of which leaving out none helps, and a single one that does it alone."""
+
+    def make(instrument: Announcing) -> tuple[Sequence[Body], Body]:
+        order: list[str] = []
+
+        def body(name: str) -> Body:
+            def moves() -> None:
+                instrument.step(name)
+                order.append(name)
+
+            return moves
+
+        def check() -> None:
+            assert order not in (["d", "c", "b", "a"], ["b", "a", "c", "d"])
+
+        return [body(name) for name in "abcd"], check
+
+    reverse = (
+        Switch("", "start", 1, "3", preempts=False),
+        Switch("3", "end", 1, "2", preempts=False),
+        Switch("2", "end", 1, "1", preempts=False),
+    )
+    assert Shrunk(make, reverse).trace.schedule == (Switch("", "start", 1, "1", preempts=False),)
+
+
+def test_the_same_schedule_is_not_run_twice() -> None:
+    """Passes over the schedule come again until nothing changes; what they have tried they know."""
+    seen: list[Schedule] = []
+
+    class Noting(Needing):
+        def __call__(self, strategy: Strategy) -> Trace | None:
+            if isinstance(strategy, Replay):
+                seen.append(strategy.schedule)
+            return super().__call__(strategy)
+
+    shrink(trace_of(tuple(map(switch, range(12)))), Noting(12, {2, 7}))
+
+    assert len(seen) == len(set(seen))

@@ -13,7 +13,7 @@ def looked(monkeypatch: pytest.MonkeyPatch, looks: list[tuple[float | None, bool
     stillness = Stillness(1, 1)
     for used, sleeps in looks:
         monkeypatch.setattr(interrupt, "cpu_seconds", lambda *_, used=used: used)
-        monkeypatch.setattr(interrupt, "_sleeps", lambda _, sleeps=sleeps: sleeps)
+        monkeypatch.setattr(interrupt, "_sleeps", lambda *_, sleeps=sleeps: sleeps)
         stillness.look()
     return stillness
 

@@ -68,6 +68,18 @@ def test_nothing_of_one_job_is_seen_by_the_next() -> None:
     assert not any(each() for each in kept)
 
 
+def test_what_a_job_holds_ends_with_it_and_not_in_the_next() -> None:
+    pool = WorkerPool()
+    value = Value()
+    kept = weakref.ref(value)
+    worker = pool.lend()
+    work(pool, worker, lambda value=value: value)
+    del value
+
+    assert kept() is None
+    pool.stop()
+
+
 def test_a_worker_is_lent_again_and_two_at_once_are_two() -> None:
     pool = WorkerPool()
     one, other = pool.lend(), pool.lend()

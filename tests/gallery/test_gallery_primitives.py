@@ -183,7 +183,7 @@ WAITS = {
     unfinished_queue: "task 0 waits for the items of jobs to be done (no other task has called task_done() on it), at ",
     future: "task 0 waits for answer to be done (its call has not begun), at ",
     pool_that_waits_for_itself: "waits for pool.submit(int) to be done (its call has not begun: ",
-    held_mutex: "task 1 waits for the lock of jobs, held by task 0 as jobs.mutex since ",
+    held_mutex: "task 1 waits for the lock of jobs, held by task 0, which has ended, as jobs.mutex since ",
     joined_under_its_lock: "  cycle: task 0 -> task 0.0 -> task 0",
     lost_wakeup: "task 0 waits for cond to be notified (a lost wake-up: task 1 did that before it waited, at ",
 }

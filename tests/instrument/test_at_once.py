@@ -40,8 +40,8 @@ class Program:
         """Nothing is left."""
 
 
-def runs(make: Callable[[], Bodies], count: int = RUNS) -> Iterator[Trace]:
-    with Runner(Program(make), Rewriting(Scope(HERE.parent, (), HERE)), Limits(), 0, ()) as runner:
+def runs(make: Callable[[], Bodies], count: int = RUNS, *, gil: bool = False) -> Iterator[Trace]:
+    with Runner(Program(make), Rewriting(Scope(HERE.parent, (), HERE)), Limits(gil=gil), 0, ()) as runner:
         strategy = RandomWalk(0)
         for _ in range(count):
             strategy.start_run()
@@ -53,6 +53,7 @@ def told(trace: Trace) -> tuple[Any, ...]:
     return (
         trace.path,
         trace.schedule,
+        trace.chances,
         [(event.task, event.kind, event.line, event.name, event.note) for event in trace.events],
         [failure.message for failure in trace.failures],
     )
@@ -171,6 +172,30 @@ def pools() -> Bodies:
     return [work]
 
 
+def looks_between_looks() -> Bodies:
+    """What comes after a look that is the last thing done, after a wait, and after what calls C code."""
+    event, items, box = threading.Event(), queue.Queue[int](), [0]
+    condition = threading.Condition()
+
+    def work() -> None:
+        seen = box[0]
+        while not event.is_set() and seen < 9:
+            seen += box[0] + 9
+        box[0] = seen
+        event.set()
+        box[0] += 1
+        items.put(seen)
+        box[0] += items.qsize()
+        items.get()
+        box[0] -= 1
+        with condition:
+            condition.wait(1)
+            box[0] += 1
+            condition.notify_all()
+
+    return [work, work]
+
+
 class Counted(threading.Event):
     """Something of its own happens where the other events are set."""
 
@@ -187,16 +212,21 @@ def a_subclass() -> Bodies:
 
 
 PROGRAMS = (
-    events, conditions, semaphores, queues, a_queue_whose_mutex_is_held, futures, never_done, pools, a_subclass,
+    events, conditions, semaphores, queues, a_queue_whose_mutex_is_held, futures, never_done, pools,
+    looks_between_looks, a_subclass,
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("gil", [False, True], ids=["anywhere", "gil"])
 @pytest.mark.parametrize("make", PROGRAMS, ids=[make.__name__ for make in PROGRAMS])
-def test_runs_are_the_same_with_all_hooks(make: Callable[[], Bodies], monkeypatch: pytest.MonkeyPatch) -> None:
-    at_once = [told(trace) for trace in runs(make)]
+def test_runs_are_the_same_with_all_hooks(
+    make: Callable[[], Bodies], gil: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So are the places where the interpreter could have switched, and the runs where it is stopped only there."""
+    at_once = [told(trace) for trace in runs(make, gil=gil)]
     with monkeypatch.context() as patch:
         patch.setattr(primitives, "GOES_PLAINLY", False)
-        hooked = [told(trace) for trace in runs(make)]
+        hooked = [told(trace) for trace in runs(make, gil=gil)]
 
     assert at_once == hooked
     assert len({path for path, *_ in at_once}) > 1

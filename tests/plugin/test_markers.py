@@ -28,13 +28,13 @@ def messages(pytester: pytest.Pytester, source: str, *arguments: str) -> list[st
         ("(thread=3)", "there is no keyword 'thread'. Did you mean 'threads'?"),
         (
             "(x=1)",
-            ("there is no keyword 'x'. Keywords: threads, processes, invariant, source, strategy, seed, runs, time, "
-            "steps, stuck, mode, races, granularity, clock, timeouts, wakeups."),
+            ("there is no keyword 'x'. Keywords: threads, processes, start_method, invariant, source, strategy, seed, "
+            "runs, time, steps, stuck, mode, races, granularity, clock, timeouts, wakeups."),
         ),
         ("(threads=0)", "threads=0 is not a whole number from 1."),
-        ("(profile='ci')", ("there is no keyword 'profile'. Keywords: threads, processes, invariant, source, "
-         "strategy, seed, runs, time, steps, stuck, mode, races, granularity, clock, timeouts, wakeups.")),
-        ("(processes=2)", "processes=2 does not work yet; this release controls threads: write threads=N."),
+        ("(profile='ci')", ("there is no keyword 'profile'. Keywords: threads, processes, start_method, invariant, "
+         "source, strategy, seed, runs, time, steps, stuck, mode, races, granularity, clock, timeouts, wakeups.")),
+        ("(processes=2, mode='stress')", "processes=2 does not work yet with mode='stress'; use threads=N."),
         ("(strategy='rnd')", (
             "strategy='rnd' does not exist; there are delays, dfs, dpor, pct, portfolio, pos, preemptions, random, "
             "reads-from, sequential, starvation, surw, urw."

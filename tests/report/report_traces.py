@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pytest_racecheck.core.values import Event, Exploration, Failure, Finding, Kind, Switch, TaskId, Trace
+from pytest_racecheck.core.values import Cause, Event, Exploration, Failure, Finding, Kind, Switch, TaskId, Trace
 
 ROOT = "/repo"
 FILE = "/repo/tests/test_counter.py"
@@ -101,6 +101,20 @@ def exploration(*findings: Finding, **fields: Any) -> Exploration:
         "stopped_by": "finding" if findings else "runs",
     }
     return Exploration(**(values | fields))
+
+
+def cause_in(trace: Trace, after: str = "", before: str = "", **fields: Any) -> Cause:
+    """What a trace's first preemption depends on; both ends are named by what was touched and its value."""
+    switch = next((each for each in trace.schedule), None) or Switch("", "start", 1, "1", preempts=False)
+    ends = {end: _told(trace, switch.task, text) for end, text in (("after", after), ("before", before))}
+    values: dict[str, Any] = {"switch": switch, "at": None} | ends
+    return Cause(**(values | fields))
+
+
+def _told(trace: Trace, task: TaskId, text: str) -> Event | None:
+    """The operation of a task on ``name = value``."""
+    told = [event for event in trace.events if event.task == task and f"{event.name} = {event.value}" == text]
+    return told[0] if text else None
 
 
 class Lines:

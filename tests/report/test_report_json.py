@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from report_traces import LOST_UPDATE, exploration, failure, finding, trace
+from report_traces import LOST_UPDATE, cause_in, exploration, failure, finding, trace
 
-from pytest_racecheck.core.values import Exploration
+from pytest_racecheck.core.values import Exploration, Figures
 from pytest_racecheck.report import json_report
 
 PAGE = Path(__file__).parents[2] / "docs" / "json-report.md"
@@ -24,14 +24,19 @@ TYPES = {
 
 
 def found() -> Exploration:
-    late = trace(LOST_UPDATE, uncontrolled=("Task 1 blocked in C.",), leaked=("Task 0.1 waits.",))
+    also = failure("KeyError: 'k'", kind="thread-exception", place="m:f+1")
+    late = trace(LOST_UPDATE, uncontrolled=("Task 1 blocked in C.",), leaked=("Task 0.1 waits.",), failures=(also,))
+    cause = cause_in(late, "counter = 0", "counter = 1")
     return exploration(
-        finding(late, failure(locations=("/repo/x.py:3",)), remarks=("Shrunk.",)),
+        finding(late, failure(locations=("/repo/x.py:3",)), remarks=("Shrunk.",), causes=(cause,), with_gil="no"),
         uncontrolled=("Task 0 blocked in C.", "Task 1 blocked in C."),
         uninstrumented=("fast.inner: compiled.",),
         shared=("m:f+1.0",),
         remarks=("A remark.",),
         unproven=("not all of it is seen",),
+        interpreter="CPython 3.13",
+        learning=3,
+        figures=Figures(5, 0.25, 0.6, 3, 0.125, 4, 90.0),
     )
 
 
@@ -75,8 +80,21 @@ def test_an_entry_says_all_there_is() -> None:
         "choices": 4,
         "interleavings": 5,
         "classes": 0,
+        "learning": 3,
+        "figures": {
+            "independent_runs": 5,
+            "share_seen": 0.25,
+            "failure_probability": 0.6,
+            "depth": 3,
+            "depth_probability": 0.125,
+            "classes_run": 4,
+            "classes_estimated": 90.0,
+        },
         "unproven": ["not all of it is seen"],
         "stopped_by": "finding",
+        "interpreter": "CPython 3.13",
+        "gil": True,
+        "granularity": "access",
         "error": "",
         "remarks": ["A remark."],
         "controlled": {
@@ -95,6 +113,19 @@ def test_an_entry_says_all_there_is() -> None:
         "run": 7,
         "preemptions": 1,
         "sequential": False,
+        "with_gil": "no",
+        "cause": "Fails only if task 1 runs between tests/test_counter.py:9 (read counter = 0) and "
+        "tests/test_counter.py:9 (write counter = 1) of task 0.",
+        "causes": [
+            {
+                "task": "0",
+                "other": "1",
+                "after": "/repo/tests/test_counter.py:9",
+                "before": "/repo/tests/test_counter.py:9",
+                "passes": False,
+            }
+        ],
+        "also_failed": ["KeyError: 'k'"],
         "remarks": ["Shrunk."],
         "leaked": ["Task 0.1 waits."],
     }

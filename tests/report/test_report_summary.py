@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from report_traces import LOST_UPDATE, exploration, failure, finding, trace
 
-from pytest_racecheck.core.values import Exploration
+from pytest_racecheck.core.values import Exploration, Figures
 from pytest_racecheck.report import json_report
 from pytest_racecheck.report.summary import replay_line, summary_line, totals_line
 
@@ -56,10 +56,50 @@ def entry(result: Exploration) -> dict[str, Any]:
             ),
         ),
         (
-            exploration(outcome="verified", runs=1234, classes=1200, seconds=123.4),
+            exploration(
+                runs=812,
+                figures=Figures(
+                    independent_runs=600,
+                    share_seen=0.374,
+                    failure_probability=0.00499,
+                    classes_run=60,
+                    classes_estimated=91_234.5,
+                ),
+            ),
             (
-                "verified, no failure in all 1,200 classes of interleavings, 1,234 runs in 123 s, "
-                "up to 4 choices among 2 tasks"
+                "passed, no failure in 812 runs in 1.4 s, 5 interleavings, up to 4 choices among 2 tasks; "
+                "one more random run shows a new one with a probability of about 63 %, and fails with one of 0.50 % at "
+                "most (95 % confidence); 60 of about 91,000 classes of interleavings were run; stopped by: runs"
+            ),
+        ),
+        (
+            exploration(figures=Figures(independent_runs=29, share_seen=1, failure_probability=0.1)),
+            "passed, no failure in 7 runs in 1.4 s, 5 interleavings, up to 4 choices among 2 tasks; stopped by: runs",
+        ),
+        (
+            exploration(
+                figures=Figures(
+                    independent_runs=10_000,
+                    share_seen=1,
+                    failure_probability=0.00029958,
+                    depth=3,
+                    depth_probability=0.1199,
+                    classes_run=7,
+                    classes_estimated=1e15,
+                )
+            ),
+            (
+                "passed, no failure in 7 runs in 1.4 s, 5 interleavings, up to 4 choices among 2 tasks; "
+                "one more random run shows a new one with a probability of about 0 %, and fails with one of 0.03 % "
+                "at most (95 % confidence); a bug of depth 3 would have been found with one of 11 % at least; "
+                "7 of about 10^15 classes of interleavings were run; stopped by: runs"
+            ),
+        ),
+        (
+            exploration(outcome="verified", runs=1234, classes=1200, learning=2, seconds=123.4),
+            (
+                "verified, no failure in all 1,200 classes of interleavings, 1,234 runs in 123 s "
+                "(2 to learn what is shared), up to 4 choices among 2 tasks"
             ),
         ),
         (

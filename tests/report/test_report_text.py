@@ -9,7 +9,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from report_traces import LOST_UPDATE, ROOT, Lines, exploration, failure, finding, trace
+from report_traces import LOST_UPDATE, ROOT, Lines, cause_in, exploration, failure, finding, trace
 
 from pytest_racecheck.core.values import Exploration
 from pytest_racecheck.report.text import render_error, render_failure, shell_word
@@ -239,11 +239,12 @@ def test_further_findings_are_told_without_their_lanes() -> None:
         finding(trace(LOST_UPDATE, schedule=()), failure(""), token="", run=11),
     ]
 
-    first, *further = render(exploration(finding(trace(LOST_UPDATE), INVARIANT), *others)).split("\n\nAlso ")
+    report = render(exploration(finding(trace(LOST_UPDATE), INVARIANT), *others))
+    alone = render(exploration(finding(trace(LOST_UPDATE), INVARIANT))).rpartition("\n\n")[0]
 
-    assert first == render(exploration(finding(trace(LOST_UPDATE), INVARIANT))).rpartition("\n\n")[0]
-    assert "\n\nAlso ".join(further) == gold("""
-        found:
+    assert report.startswith(alone)
+    assert report.removeprefix(alone + "\n\n") == gold("""
+        The same preemption, another end:
           hang: task 1 does not come back
             task 1, a.py:3, b.py:4
             Fails with 1 preemption. Found in run 9.
@@ -257,6 +258,64 @@ def test_further_findings_are_told_without_their_lanes() -> None:
 
         pytest tests/test_counter.py::test_increment --racecheck-replay=r1-abc
     """)
+
+
+def test_the_first_three_lines_say_what_where_and_why() -> None:
+    lost = trace(LOST_UPDATE)
+    told = finding(lost, INVARIANT, causes=(cause_in(lost, "counter = 0", "counter = 1"),), with_gil="no")
+    report = render(exploration(told, interpreter="CPython 3.13"))
+
+    assert report.partition("\n\n  task 0 ")[0] == gold("""
+        AssertionError: assert 1 == 2
+          invariant all_counted, tests/test_counter.py:19
+        Fails only if task 1 runs between tests/test_counter.py:9 (read counter = 0) and
+          tests/test_counter.py:9 (write counter = 1) of task 0.
+
+        Fails with 1 preemption.
+        Needs a free-threaded build (or CPython before 3.10): with its GIL, CPython 3.13
+        does not switch between these two steps.
+        Found in run 7 (strategy pct, seed 17).
+    """)
+
+
+def test_what_else_failed_in_the_run_is_told() -> None:
+    also = failure("KeyError: 'k'", kind="executor-exception", task="0.1", locations=("/repo/a.py:3",), place="a:f+1")
+    report = render(exploration(finding(trace(LOST_UPDATE, failures=(INVARIANT, also)), INVARIANT)))
+
+    assert (
+        gold("""
+        In the same run:
+          KeyError: 'k'
+            task 0.1 (in an executor, and nobody looked at its future), a.py:3
+
+        pytest
+    """)
+        in report
+    )
+
+
+def test_the_same_failure_at_another_line_is_said_to_be_that() -> None:
+    one = failure("KeyError: 'k'", kind="exception", place="Cache.get+3")
+    other = failure("KeyError: 'k'", kind="exception", place="Cache.get+4")
+    elsewhere = trace(LOST_UPDATE, schedule=())
+    report = render(exploration(finding(trace(LOST_UPDATE), one), finding(elsewhere, other)))
+
+    assert "\n\nThe same failure, at another line:\n  KeyError: 'k'\n" in report
+
+
+def test_libraries_between_an_exception_and_own_code_are_folded() -> None:
+    locations = (
+        "/x/lib/python3.12/queue.py:180",
+        "/x/lib/python3.12/queue.py:90",
+        "/x/site-packages/lib/pool.py:7",
+        "/repo/a.py:3",
+        "/x/lib/python3.12/threading.py:1010",
+    )
+    raised = failure("KeyError: 'k'", kind="exception", locations=locations, exception=KeyError("k"))
+
+    assert render(exploration(finding(trace(LOST_UPDATE), raised))).startswith(
+        "KeyError: 'k'\n  task 0, queue.py:180, ..., a.py:3\n"
+    )
 
 
 def test_a_replay_names_no_run() -> None:

@@ -64,7 +64,7 @@ def followed(make: Make) -> Exploration:
 
 
 def test_one_element_is_owned_twice() -> None:
-    (finding,) = followed(SafeStack).findings
+    finding, *_ = followed(SafeStack).findings
 
     assert finding.kind == "assertion"
     assert finding.token, finding.remarks

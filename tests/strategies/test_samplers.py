@@ -69,6 +69,19 @@ def _between(trace: object) -> bool:
     return position(trace, "0", 1) < position(trace, "1", 0) < position(trace, "0", 2)  # type: ignore[arg-type]
 
 
+def test_pct_says_how_probable_it_was_to_hit_a_bug() -> None:
+    """By the runs that were drawn for as many choices as there are: the first was drawn for none."""
+    strategy = Pct(1, 3)
+    runs = list(traces(strategy, same(3, "write n", "write n"), 101))
+    longest = max(trace.choices for trace in runs)
+    latest = next(number for number, trace in enumerate(runs, 1) if trace.choices == longest)
+    missed = (1 - 1 / (3 * longest**2)) ** (101 - latest)
+
+    depth, probability = strategy.guarantee
+    assert depth == 3
+    assert probability == pytest.approx(1 - missed)
+
+
 def test_pct_is_fair_when_a_run_is_longer_than_all_before() -> None:
     """A task that spins, with the highest priority, does not keep the others from moving."""
     strategy = Pct(1, 1)
