@@ -363,6 +363,12 @@ class Member(Controller):
             return False
         return all(target > 0 for target, _ in operation.also)
 
+    def is_replaced(self, by: str) -> None:
+        """The process is going to do what another program says; that one can't be seen into."""
+        task = self._parent()
+        self.tell("replaced", by)
+        self._seat(task).request(task, "told")
+
     def lapse(self, steps: int = 500) -> None:
         """See `Controller.lapse`."""
         task = self.running

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_racecheck.core.carried import Data
-from pytest_racecheck.core.values import Operation, Site
+from pytest_racecheck.core.values import FROM_OUTSIDE, Operation, Site
 
 if TYPE_CHECKING:
     from pytest_racecheck.core.remote import Remote
@@ -32,6 +32,8 @@ class OtherProcess:
         self.reaper: Callable[[int], int] | None = None
         """For a process that another one has forked for this one: makes that one ask how it has ended."""
         self._code: int | None = None
+        self.replaced_by = ""
+        """How it became another program, if it has."""
         self.is_body = False
         """Whether it was started for a body, so that nobody else knows it."""
         self.has_ended = False
@@ -79,6 +81,8 @@ class OtherProcess:
     def operation(self, kind: Any, site: int, target: int, part: Hashable, also: Any, looks: bool, opens: bool) -> Any:
         """The operation that it means."""
         others = tuple(map(self.place, also))
+        if type(part) is str:
+            part = FROM_OUTSIDE.get(part, part)
         return Operation(kind, self.site(site), self.target(target), part, others, looks, opens)
 
     # -- its end -----------------------------------------------------------------------------------------------

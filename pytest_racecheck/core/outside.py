@@ -14,13 +14,7 @@ from pytest_racecheck.core.errors import Unwind
 from pytest_racecheck.core.failures import place_of
 from pytest_racecheck.core.run_state import RunState, Unhooked
 from pytest_racecheck.core.task import Task
-from pytest_racecheck.core.values import Failure
-
-DATA: Final = "<data>"
-"""The part of a descriptor that a task waits for which wants data; the sender may be outside of the run."""
-
-POLL: Final = "<poll>"
-"""The same for a task that goes round a loop in which it waits for anything to happen."""
+from pytest_racecheck.core.values import DATA, POLL, Failure
 
 SIMULTANEOUS: Final = 10
 """So often in a run do several timed waits end at once: tasks that try again and again would do so in step for ever."""

@@ -239,6 +239,11 @@ class Remote:
     def _has_gone(self) -> None:
         """The process has ended, or will in a moment, and the task did not say so."""
         process, controller = self.process, self._controller
+        if process.replaced_by:
+            controller.not_controlled(f"task {self.task.id} became another program by {process.replaced_by}")
+            controller.ends += 1
+            self._release_the_others()
+            return
         if not process.wait_until_gone():
             controller.not_controlled(f"the process of task {self.task.id} went out of control: it runs something else")
         if controller.running is not self.task and not controller.ending:
@@ -358,6 +363,7 @@ _NEWS: Final[dict[str, Callable[..., None]]] = {
     "fail": lambda remote, data: remote._controller.fail(failure_from(data)),
     "badly": lambda remote, data: remote._controller.ended_badly(remote.process.tasks[0].task.id, failure_from(data)),
     "result": lambda remote, is_result, data: remote._controller.results.update({remote.task.id: (is_result, data)}),
+    "replaced": lambda remote, by: setattr(remote.process, "replaced_by", by),
     "seen": lambda remote, task_id: remote._controller.end_is_seen(task_id),
     "changed": lambda remote, target: remote._controller.changed(remote.process.target(target)),
     "wrote": lambda remote: remote.has_written(),

@@ -26,6 +26,16 @@ WHOLE: Final = "<whole>"
 """The part of a target that conflicts with every other part of it."""
 
 
+DATA: Final = "<data>"
+"""The part of a descriptor that a task waits for which wants data; the sender may be outside of the run."""
+
+POLL: Final = "<poll>"
+"""The same for a task that goes round a loop in which it waits for anything to happen."""
+
+FROM_OUTSIDE: Final = {DATA: DATA, POLL: POLL}
+"""These two, which are looked for by identity, by what another process calls them."""
+
+
 class Site:
     """Where in the code an operation stands. One object for one place; compared by identity.
 

@@ -29,6 +29,7 @@ from pytest_racecheck.instrument import (
     files,
     mapped,
     processes,
+    programs,
     reflection,
     semaphores,
     synchronisation,
@@ -72,6 +73,7 @@ _TIMED: Final = times.functions() | descriptors.functions()
 _SPECIAL: Final = {
     threads.START_NEW: threads.start_new,
     **processes.functions(),
+    **programs.functions(),
     **files.functions(),
     **file_locks.functions(),
 }

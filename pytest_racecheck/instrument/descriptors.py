@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pytest_racecheck.core.controller import Controller
-from pytest_racecheck.core.outside import DATA, POLL
-from pytest_racecheck.core.values import Operation, Site
+from pytest_racecheck.core.values import DATA, POLL, Operation, Site
 from pytest_racecheck.instrument import unproven
 from pytest_racecheck.instrument.synchronisation import Handler, argument_of
 

@@ -14,6 +14,7 @@ from pytest_racecheck.instrument import (
     pipes,
     pools,
     processes,
+    programs,
     semaphores,
     shareable,
     spawning,
@@ -58,6 +59,7 @@ def _place_without_hooks(discoverer: Discoverer) -> None:
         discoverer.stand_in(function, stand_ins.handled_function(function, handler))
     for function, handler in futures.HANDLERS:
         discoverer.stand_in(function, stand_ins.handled(function, handler))
+    discoverer.stand_in(programs.POPEN, stand_ins.told(programs.POPEN, programs.started_by_popen))
     for kind, tell in ((synchronize.SemLock, _semaphore_made), (shared_memory.SharedMemory, leftovers.segment_made)):
         made: Any = kind.__init__
         discoverer.entry(made)

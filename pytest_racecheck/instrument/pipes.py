@@ -15,10 +15,9 @@ from typing import Any, Final
 
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.member import Member
-from pytest_racecheck.core.outside import DATA
 from pytest_racecheck.core.shared_things import Key
 from pytest_racecheck.core.task import Task
-from pytest_racecheck.core.values import WHOLE, Operation, Site
+from pytest_racecheck.core.values import DATA, WHOLE, Operation, Site
 from pytest_racecheck.instrument import unproven
 from pytest_racecheck.instrument.names import container_name
 from pytest_racecheck.instrument.primitives import Within, perform
