@@ -20,7 +20,7 @@ from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.passed import SURE
 from pytest_racecheck.core.task import Task
 from pytest_racecheck.core.values import WHOLE, Kind, Operation, Site, new_operation
-from pytest_racecheck.instrument.accesses import admitted, go_on
+from pytest_racecheck.instrument.accesses import admitted
 from pytest_racecheck.instrument.at_once import AT_ONCE, UNDECIDED, AtOnce
 from pytest_racecheck.instrument.futures import LOOKS, UNSEEN
 from pytest_racecheck.instrument.marking import PASSED
@@ -143,7 +143,7 @@ class Primitive:
     tell: Callable[[Controller, Task, Site, Any], None] | None = None
     """What is to be told of the operation just before it is done."""
     settles: bool = False
-    """Whether it asks a future, which is decided once and for all."""
+    """Whether it waits until a future is decided: that stays so, and waiting is the one operation."""
     at_once: AtOnce | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -210,17 +210,10 @@ class Primitive:
     def _reach_decision(
         self, controller: Controller, task: Task, site: Site, future: Any, arguments: tuple[Any, ...]
     ) -> bool:
-        """Announce that a future is asked; ``False`` if it was waited for, and the time was over.
-
-        What was decided once stays so: nobody can tell when that is asked for.
-        """
-        if future._state not in UNDECIDED:
-            if controller.touched is not None:
-                controller.touch("read", id(future))
-            go_on(controller)
-            return True
-        timeout = argument_of(site, arguments, 0, "timeout", None) if self.waits else 0
-        if timeout is not None and (type(timeout) not in (int, float) or timeout <= 0):
+        """Announce that a task waits for a future to be decided; ``False`` if the time was over before it was."""
+        timeout = argument_of(site, arguments, 0, "timeout", None)
+        decided = future._state not in UNDECIDED and not controller.concurrent
+        if decided or (timeout is not None and (type(timeout) not in (int, float) or timeout <= 0)):
             if controller.concurrent:
                 controller.reach(self._operation(site, future))
             return True
@@ -228,7 +221,9 @@ class Primitive:
             DONE.setdefault(id(future), [])  # what others do to it is of interest from now on
         deadline = None if timeout is None else controller.clock.now + timeout
         within = self._within(task, site, future)
-        operation = self._operation(site, future)
+        # As after a join, what it waits for stays so: nobody can have gone on earlier, but by time.
+        kind: Kind = "join" if timeout is None else self.kind
+        operation = new_operation((kind, site, self.target(future), WHOLE, (), self.looks, self.open))
         in_time = controller.reach(operation, lambda: future._state in UNDECIDED, deadline, within.explain, within.whom)
         if not in_time:
             controller.touch("give-up", id(future))
@@ -316,11 +311,11 @@ def _primitives() -> list[Primitive]:
         Primitive(queue.Queue.full, "read"),
         Primitive(Future.result, "wait", _DONE, looks=True, settles=True),
         Primitive(Future.exception, "wait", _DONE, looks=True, settles=True),
-        Primitive(Future.done, "read", settles=True),
-        Primitive(Future.running, "read", settles=True),
-        Primitive(Future.cancelled, "read", settles=True),
-        Primitive(Future.cancel, "update", open=True, settles=True),
-        Primitive(Future.add_done_callback, "update", open=True, settles=True),
+        Primitive(Future.done, "read"),
+        Primitive(Future.running, "read"),
+        Primitive(Future.cancelled, "read"),
+        Primitive(Future.cancel, "update", open=True),
+        Primitive(Future.add_done_callback, "update", open=True),
         Primitive(Future.set_result, "update", open=True),
         Primitive(Future.set_exception, "update", open=True),
         Primitive(Future.set_running_or_notify_cancel, "update", open=True),

@@ -15,6 +15,13 @@ from races import Made, assert_found, assert_silent, explored
 
 Operations = dict[str, tuple[Callable[[], Any], Callable[[Any], object]]]
 
+
+def decided() -> Future[int]:
+    future: Future[int] = Future()
+    future.set_result(1)
+    return future
+
+
 OPERATIONS: Operations = {
     "Event.set": (threading.Event, lambda event: event.set()),
     "Event.clear": (threading.Event, lambda event: event.clear()),
@@ -34,6 +41,9 @@ OPERATIONS: Operations = {
     "SimpleQueue.get": (lambda: filled(queue.SimpleQueue()), lambda items: items.get()),
     "Future.done": (Future, lambda future: future.done()),
     "Future.running": (Future, lambda future: future.running()),
+    "Future.cancel": (Future, lambda future: future.cancel()),
+    "Future.result of a decided one": (decided, lambda future: future.result()),
+    "Future.exception of a decided one": (decided, lambda future: future.exception(timeout=1)),
     "Future.add_done_callback": (Future, lambda future: future.add_done_callback(bool)),
 }
 
@@ -60,32 +70,6 @@ def test_one_choice(make: Callable[[], Any], operate: Callable[[Any], object]) -
     result = explored(case, runs=300)
     assert_silent(result)
     assert result.interleavings == 6
-
-
-def decided() -> Future[int]:
-    future: Future[int] = Future()
-    future.set_result(1)
-    return future
-
-
-ASKED = {
-    "result": lambda future: future.result(),
-    "exception": lambda future: future.exception(timeout=1),
-    "done": lambda future: future.done(),
-    "cancel": lambda future: future.cancel(),
-    "add_done_callback": lambda future: future.add_done_callback(bool),
-}
-
-
-@pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED.keys())
-def test_what_is_decided_once_and_for_all_is_no_choice(ask: Callable[[Any], object]) -> None:
-    def case() -> Made:
-        future = decided()
-        return lambda: (ask(future), ask(future)), bool
-
-    result = explored(case, runs=300)
-    assert_silent(result)
-    assert result.interleavings == 1
 
 
 def event() -> Made:

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from pytest_racecheck.core.passed import SURE
 from pytest_racecheck.core.runner import Limits, Runner
 from pytest_racecheck.core.values import Trace
 from pytest_racecheck.instrument import primitives
 from pytest_racecheck.instrument.install import Rewriting
+from pytest_racecheck.instrument.marking import PASSED
 from pytest_racecheck.instrument.scope import Scope
 from pytest_racecheck.strategies.random_walk import RandomWalk
 
@@ -230,6 +232,33 @@ def test_runs_are_the_same_with_all_hooks(
 
     assert at_once == hooked
     assert len({path for path, *_ in at_once}) > 1
+
+
+@pytest.mark.parametrize("plainly", [True, False])
+def test_a_look_is_the_last_that_is_done_a_change_is_not(plainly: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the interpreter can have let another thread go since the operation; see `Passed`."""
+    monkeypatch.setattr(primitives, "GOES_PLAINLY", plainly)
+    looked: list[tuple[str, bool]] = []
+
+    def made() -> Bodies:
+        event, items, done = threading.Event(), queue.Queue[int](), Future[int]()
+        done.set_result(1)
+
+        def body() -> None:
+            event.is_set()
+            looked.append(("is_set", PASSED[SURE]))
+            event.set()
+            looked.append(("set", PASSED[SURE]))
+            items.put(1)
+            looked.append(("put", PASSED[SURE]))
+            done.result()
+            looked.append(("result", PASSED[SURE]))
+
+        return [body, body]
+
+    list(runs(made, 5))
+
+    assert set(looked) == {("is_set", False), ("set", True), ("put", True), ("result", True)}
 
 
 def test_a_replaced_part_of_the_standard_library_is_explored(monkeypatch: pytest.MonkeyPatch) -> None:
