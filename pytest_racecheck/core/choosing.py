@@ -57,7 +57,7 @@ class Choosing(Abroad):
         """Who is to move by what the strategy has laid down; ``None`` if that is not to be had, or there is no more."""
         number = len(self.followed)
         name, is_choice = self.script[number]
-        chosen = self.tasks.get(name)
+        chosen = self.tasks[name] if name in self.tasks else None
         if chosen is None or chosen not in self.alive or (chosen.blocked is not None and chosen.blocked()):
             return None
         self.followed.append((chosen.operation, tuple(self.touched or ())))

@@ -125,7 +125,7 @@ class Controller(Choosing):
             return self._reach_while_ending(task, blocked)
         site = operation.site
         counts = task.counts
-        task.occurrence = counts[site] = counts.get(site, 0) + 1
+        task.occurrence = counts[site] = counts[site] + 1 if site in counts else 1
         task.operation = operation
         self.quiet = 0
         self.steps += 1

@@ -43,13 +43,13 @@ def read_attribute(site: Site, obj: Any) -> None:
     if get_ident() != controller.ident and not admitted(controller):
         return
     kind = type(obj)
-    if _OWN.get(site) is kind:
+    if site in _OWN and _OWN[site] is kind:
         if controller.concurrent:
             target = id(obj)
             access(controller, "read", site, target, site.name, (), obj)
             if controller.recorder is not None:
                 controller.recorder.read_attribute(site, obj, target, site.name, ())  # type: ignore[attr-defined]
-    elif _METHODS.get(site) is not kind:
+    elif site not in _METHODS or _METHODS[site] is not kind:
         _read_any_attribute(controller, site, obj, kind)
 
 
@@ -157,7 +157,7 @@ def write_attribute(site: Site, obj: Any, value: object) -> None:
     if get_ident() != controller.ident and not admitted(controller):
         return
     kind = type(obj)
-    if _OWN.get(site) is kind and not STATE.sharing.handed_out:
+    if site in _OWN and _OWN[site] is kind and not STATE.sharing.handed_out:
         if controller.concurrent:
             target = id(obj)
             access(controller, "write", site, target, site.name, (), obj)

@@ -69,13 +69,14 @@ _SYNCHRONISING: Final = {
     for kind, handlers in table.methods().items()
 }
 """By identity of the type: what a metaclass says of equality is the user's code."""
-_TIMED: Final = times.functions() | descriptors.functions()
 _SPECIAL: Final = {
     threads.START_NEW: threads.start_new,
     **processes.functions(),
     **programs.functions(),
     **files.functions(),
     **file_locks.functions(),
+    **times.functions(),
+    **descriptors.functions(),
 }
 _METHOD_OF_CLASS: Final = type(re.compile("").match)
 """The type of bound C methods that are told their defining class."""
@@ -113,7 +114,7 @@ def _called(controller: Controller, site: Site, function: Any, arguments: tuple[
     kind = id(type(function))
     if kind in _OF_PYTHON:
         return _CALLS[kind](controller, site, function, arguments)
-    instead = _CALLS.get(kind, _other)(controller, site, function, arguments)
+    instead = (_CALLS[kind] if kind in _CALLS else _other)(controller, site, function, arguments)
     PASSED[RETURNS] = PASSED
     return instead
 
@@ -126,13 +127,14 @@ def call_synchronising(site: Site, function: Any, *arguments: Any) -> Any:
     kind = type(function)
     underlying = function.__func__ if kind is MethodType else function
     if type(underlying) is FunctionType:
-        code = underlying.__code__
-        found = STATE.entries.get(id(code))
+        code, entries = underlying.__code__, STATE.entries
+        found = entries[id(code)] if id(code) in entries else None
         if found is None or found.code is not code or found.replacement is not None or found.verdict is not None:
             return _CALLS[id(kind)](controller, site, function, arguments)
         PASSED[RETURNS] = NOWHERE
         return function
-    handler = _SYNCHRONISING_CALLS.get(id(kind))
+    sought = id(kind)
+    handler = _SYNCHRONISING_CALLS[sought] if sought in _SYNCHRONISING_CALLS else None
     instead = function if handler is None else handler(controller, site, function, arguments)
     PASSED[RETURNS] = PASSED
     return instead
@@ -163,7 +165,7 @@ def _with_keywords(site: Site, keywords: tuple[str, ...]) -> Site:
 
 def _on_files(controller: Controller, site: Site, function: Any) -> None:
     """A function out of scope is going to be called: it may be one that reads or changes the file system."""
-    kind = files.EFFECTS.get(function)
+    kind = files.EFFECTS[function] if function in files.EFFECTS else None
     if kind is not None and controller.concurrent and not site.hidden:
         target = files.target_of_files(controller)
         access(controller, kind, site, target, WHOLE)
@@ -260,7 +262,8 @@ def _asked(site: Site, function: type, arguments: tuple[Any, ...]) -> None:
 
 def _partial(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> Any:
     inner = function.func
-    replaced = _CALLS.get(id(type(inner)), _other)(controller, site, inner, (*function.args, *arguments))
+    kind = id(type(inner))
+    replaced = (_CALLS[kind] if kind in _CALLS else _other)(controller, site, inner, (*function.args, *arguments))
     return function if replaced is inner else partial(replaced, *function.args, **function.keywords)
 
 
@@ -312,12 +315,11 @@ _CALLS: Final[dict[int, Any]] = {
 def _builtin_synchronising(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> Any:
     owner = function.__self__
     kind = type(owner)
-    handlers = _SYNCHRONISING.get(id(kind))
-    if handlers is not None:
-        handler = handlers.get(function.__name__)
-        return function if handler is None else handler(controller, site, function, owner, arguments)
+    if id(kind) in _SYNCHRONISING:
+        handlers, name = _SYNCHRONISING[id(kind)], function.__name__
+        return handlers[name](controller, site, function, owner, arguments) if name in handlers else function
     if owner is None or kind is ModuleType:
-        special = _TIMED.get(function) or _SPECIAL.get(function)
+        special = _SPECIAL[function] if function in _SPECIAL else None
         return function if special is None else special(controller, site, function, None, arguments)
     if times.is_date_class(owner):
         return times.of_class(controller, function, owner)
@@ -336,14 +338,14 @@ _SYNCHRONISING_CALLS: Final[dict[int, Any]] = {
 
 
 def _builtin_function(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> Any:
-    special = _TIMED.get(function) or _SPECIAL.get(function)
+    special = _SPECIAL[function] if function in _SPECIAL else None
     if special is not None:
         return special(controller, site, function, None, arguments)
-    handler = reflection.FUNCTIONS.get(function)
+    handler = reflection.FUNCTIONS[function] if function in reflection.FUNCTIONS else None
     if handler is not None:
         handler(site, arguments)
         return function
-    kind = FUNCTIONS.get(function, "call")
+    kind = FUNCTIONS[function] if function in FUNCTIONS else "call"
     _on_files(controller, site, function)
     if kind is None:
         if function is print:
@@ -368,9 +370,10 @@ def _builtin_function(controller: Controller, site: Site, function: Any, argumen
 def _bound(controller: Controller, site: Site, function: Any, owner: Any, name: str, arguments: tuple[Any, ...]) -> Any:
     """A method of C is going to be called."""
     kind = type(owner)
-    handlers = _SYNCHRONISING.get(id(kind))
+    sought = id(kind)
+    handlers = _SYNCHRONISING[sought] if sought in _SYNCHRONISING else None
     if handlers is not None:
-        handler = handlers.get(name)
+        handler = handlers[name] if name in handlers else None
         return function if handler is None else handler(controller, site, function, owner, arguments)
     if name in reflection.METHODS:
         reflection.METHODS[name](site, (owner, *arguments))
@@ -431,7 +434,8 @@ CACHES.append(_effects)
 
 def effect_of(kind: type, name: str) -> Effect | None:
     """What a method of a builtin container does; ``None`` for a type that is no such container."""
-    found = _effects.get((id(kind), name))
+    sought = id(kind), name
+    found = _effects[sought] if sought in _effects else None
     if found is None or found[0] is not kind:
         found = _effects[(id(kind), name)] = (kind, _effect_of(kind, name))
     return found[1]
@@ -467,11 +471,10 @@ def enter(site: Site, manager: Any) -> None:
     if get_ident() != controller.ident and (not controller.away or not controller.come_back()):
         return
     kind = type(manager)
-    handlers = _SYNCHRONISING.get(id(kind))
-    if handlers is None:
+    if id(kind) not in _SYNCHRONISING:
         STATE.discoverer.manager_entered(kind)
-    elif "__enter__" in handlers:
-        handlers["__enter__"](controller, site, None, manager, ())
+    elif "__enter__" in _SYNCHRONISING[id(kind)]:
+        _SYNCHRONISING[id(kind)]["__enter__"](controller, site, None, manager, ())
 
 
 def leave(site: Site, exit_method: Any) -> None:
@@ -482,6 +485,7 @@ def leave(site: Site, exit_method: Any) -> None:
     if get_ident() != controller.ident and (not controller.away or not controller.come_back()):
         return
     owner = exit_method.__self__
-    handlers = _SYNCHRONISING.get(id(type(owner)))
-    if handlers is not None and "__exit__" in handlers:
+    sought = id(type(owner))
+    handlers = _SYNCHRONISING[sought] if sought in _SYNCHRONISING else {}
+    if "__exit__" in handlers:
         handlers["__exit__"](controller, site, exit_method, owner, ())

@@ -62,7 +62,8 @@ _specials: dict[tuple[int, str], tuple[type, Any]] = {}
 
 def special(kind: type, name: str) -> Any:
     """The special method of a type if that is code that can be instrumented; found out once."""
-    found = _specials.get((id(kind), name))
+    sought = id(kind), name
+    found = _specials[sought] if sought in _specials else None
     if found is None or found[0] is not kind:
         if len(_specials) > MOST_KEPT:
             _specials.clear()
@@ -132,7 +133,8 @@ class Attributes:
 
         The same for an attribute of a class: classes look in their own bases.
         """
-        found = self.homes.get((id(kind), name))
+        sought = id(kind), name
+        found = self.homes[sought] if sought in self.homes else None
         if found is None or found[0] is not kind:
             if len(self.homes) > MOST_KEPT:
                 self._forget()
@@ -210,7 +212,8 @@ _items_cache: dict[int, tuple[type, Items]] = {}
 
 def items_of(kind: type) -> Items:
     """How objects of a type take their items; found out once for each type."""
-    found = _items_cache.get(id(kind))
+    sought = id(kind)
+    found = _items_cache[sought] if sought in _items_cache else None
     if found is None or found[0] is not kind:
         if len(_items_cache) > MOST_KEPT:
             _items_cache.clear()
@@ -243,7 +246,8 @@ def part_of(key: object) -> Hashable:
         return key
     if kind is tuple and all(id(type(each)) in SIMPLE for each in key):  # type: ignore[attr-defined]
         return key
-    found = _by_identity.get(id(kind))
+    sought = id(kind)
+    found = _by_identity[sought] if sought in _by_identity else None
     if found is None or found[0] is not kind:
         decides = all(found_on(kind, name)[0] is object for name in ("__hash__", "__eq__"))
         found = _by_identity[id(kind)] = (kind, decides)
@@ -326,7 +330,8 @@ def shared_memory(obj: Any) -> Any:
     """The object whose memory an array or a view shows, which is what conflicts."""
     while True:
         kind = type(obj)
-        found = _behind.get(id(kind))
+        sought = id(kind)
+        found = _behind[sought] if sought in _behind else None
         if found is None or found[0] is not kind:
             found = _behind[id(kind)] = (kind, _look_behind(kind))
         if found[1] is None:

@@ -80,7 +80,8 @@ class _HarmlessTypes:
         self.known: dict[int, tuple[type, bool]] = {}
 
     def __contains__(self, kind: type) -> bool:
-        found = self.known.get(id(kind))
+        sought = id(kind)
+        found = self.known[sought] if sought in self.known else None
         if found is None or found[0] is not kind:
             module = type.__dict__["__module__"].__get__(kind)
             answer = not isinstance(module, str) or module.partition(".")[0] in _HARMLESS
@@ -236,7 +237,8 @@ class Discoverer:
         Its code is swapped if it should be, so that the call that follows runs with hooks.
         """
         code = function.__code__
-        found = self._known.entries.get(id(code))
+        sought = id(code)
+        found = self._known.entries[sought] if sought in self._known.entries else None
         if found is None or found.code is not code:
             found = self._known.entry(code)
         if found is None:
@@ -249,14 +251,16 @@ class Discoverer:
     def site_of_call(self, frame: FrameType, function: FunctionType) -> Site:
         """The site of a call of a stand-in for a function, which a frame is just making."""
         code = frame.f_code
-        known = self._calls.get((id(code), frame.f_lasti))
+        sought = id(code), frame.f_lasti
+        known = self._calls[sought] if sought in self._calls else None
         if known is None or known[0] is not code:
             return self._site_of_new_call(stand_ins.caller(frame), function.__name__)
         return known[1]
 
     def _site_of_new_call(self, frame: FrameType, name: str) -> Site:
         code = frame.f_code
-        known = self._calls.get((id(code), frame.f_lasti))
+        sought = id(code), frame.f_lasti
+        known = self._calls[sought] if sought in self._calls else None
         if known is None or known[0] is not code:
             site = stand_ins.site_of(frame, name)
             site.hidden = not self._scope.covers(code, frame.f_globals)
@@ -296,14 +300,15 @@ class Discoverer:
 
     def is_foreign(self, kind: type) -> bool:
         """Whether instances of a type may be changed by code that is not explored."""
-        found = self._foreign.get(id(kind))
+        sought = id(kind)
+        found = self._foreign[sought] if sought in self._foreign else None
         if found is None or found[0] is not kind:
             found = self._foreign[id(kind)] = (kind, self.is_foreign_module(str(module_of(kind))))
         return found[1]
 
     def is_foreign_module(self, name: str) -> bool:
         """The same for all types of a module."""
-        answer = self._foreign_modules.get(name)
+        answer = self._foreign_modules[name] if name in self._foreign_modules else None
         if answer is None:
             answer = name.partition(".")[0] not in _VALUES and not self._scope.covers_module(name)
             self._foreign_modules[name] = answer
@@ -322,7 +327,7 @@ class Discoverer:
 
     def class_called(self, cls: type) -> None:
         """A class is going to be called: find what makes and initialises its instances."""
-        if self._classes.get(id(cls)) is cls:
+        if id(cls) in self._classes and self._classes[id(cls)] is cls:
             return
         self._classes[id(cls)] = cls
         for name in ("__new__", "__init__"):
@@ -331,7 +336,7 @@ class Discoverer:
 
     def manager_entered(self, cls: type) -> None:
         """A ``with`` block begins with an instance of a class: find what it calls."""
-        if self._managers.get(id(cls)) is cls:
+        if id(cls) in self._managers and self._managers[id(cls)] is cls:
             return
         self._managers[id(cls)] = cls
         self._take([self.implicit(cls, name)[1] for name in ("__enter__", "__exit__")])
@@ -432,7 +437,7 @@ class Discoverer:
 
     def _rewrite(self, code: CodeType, plan: Plan, module: str, namespace: dict[str, Any]) -> CodeType:
         key = (id(code), id(namespace), plan)
-        known = _rewritten.get(key)
+        known = _rewritten[key] if key in _rewritten else None
         if known is None or known.old is not code or known.namespace is not namespace:
             way_round = PLAINLY if plan is Plan.SYNC else None
             new = rewrite(
@@ -457,7 +462,8 @@ class Discoverer:
                 self._register(inner_old, inner_new, verdict, hidden=hidden)
 
     def _swap(self, function: FunctionType, code: CodeType) -> None:
-        known = self._swapped.get(id(function))
+        sought = id(function)
+        known = self._swapped[sought] if sought in self._swapped else None
         if known is None or known[0]() is not function:
             # Functions that a run makes must not outlive it: their closures hold what the test has made.
             self._swapped[id(function)] = (weakref.ref(function), function.__code__)

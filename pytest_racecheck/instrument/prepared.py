@@ -58,11 +58,12 @@ class Known:
 
     def entry(self, code: CodeType) -> Entry | None:
         """What is known of a code object."""
-        found = self.entries.get(id(code))
+        sought = id(code)
+        found = self.entries[sought] if sought in self.entries else None
         if found is None and self._below is not None:
             found = self._below.entry(code)
             if found is not None:
-                self.entries[id(code)] = found
+                self.entries[sought] = found
         return found if found is not None and found.code is code else None
 
     def sites(self, key: str) -> tuple[Site, ...]:

@@ -54,7 +54,8 @@ class Within(NamedTuple):
         if isinstance(self.owner, threading.Barrier):
             text += f" ({self.owner.n_waiting} of {self.owner.parties} are there)"
         text += self._who_could()
-        unheard = UNHEARD.get(id(self.owner))
+        sought = id(self.owner)
+        unheard = UNHEARD[sought] if sought in UNHEARD else None
         if unheard is not None and self.waits is NOTIFIED:
             where = f"{unheard.site.filename}:{unheard.site.line}"
             text += f" (a lost wake-up: task {unheard.task.id} did that before it waited, at {where})"
@@ -68,7 +69,7 @@ class Within(NamedTuple):
 
     def _who_could(self) -> str:
         """Who has done, or has not, what would let the task go on; known in a run that is recorded."""
-        name = _FREED_BY.get(self.waits)
+        name = _FREED_BY[self.waits] if self.waits in _FREED_BY else None
         if name is None or id(self.owner) not in DONE:
             return ""
         if self.waits is _DONE and self.owner._state == "PENDING":
@@ -88,7 +89,7 @@ class Within(NamedTuple):
 
     def whom(self) -> list[Task]:
         """The tasks that hold what it waits for: who has acquired the semaphore, who works for the future."""
-        name = _HELD_BY.get(self.waits)
+        name = _HELD_BY[self.waits] if self.waits in _HELD_BY else None
         return [each.task for each in self._others(name)] if name else []
 
     def is_notified(self) -> bool:

@@ -188,7 +188,7 @@ class Recording:
     def _shared(self, location: object) -> bool:
         if type(location) is tuple:
             return any(map(STATE.sharing.is_shared, location))
-        return len(self._tasks.get(location, ())) > 1
+        return location in self._tasks and len(self._tasks[location]) > 1
 
     def _peek(self, obj: Any, name: str) -> object:
         """The value of an attribute, without running any code of the user's."""
@@ -262,7 +262,7 @@ class Recording:
             if outside:
                 self._outside.add(len(self._events))
             filename, line, function = place or (site.filename, site.line, site.qualname)
-            times = task.counts.get(site, 0)
+            times = task.counts[site] if site in task.counts else 0
             event = Event(task.id, kind, filename, line, function, name, value, False, note, site.key, times)
             self._events.append((event, location))
 

@@ -55,17 +55,15 @@ class Sharing:
         self.travelling: set[int] = set()
         """Identities of iterators that were not made where they are used."""
 
-    def note(  # noqa: C901  (called at every access: no further function for what most of them need)
-        self, task: Task, site: Site, target: int, part: Hashable, write: bool, obj: object = None
-    ) -> None:
+    def note(self, task: Task, site: Site, target: int, part: Hashable, write: bool, obj: object = None) -> None:
         """One access by a task; ``part`` is a key, a name, `STRUCTURE` or `WHOLE`, which meets all the others."""
         if self._gone:
             self._forget_gone()
-        parts = self._targets.get(target)
-        if parts is None:
-            parts = self._new_target(target, obj)
-        location = parts.get(part)
-        if location is None:
+        targets = self._targets
+        parts = targets[target] if target in targets else self._new_target(target, obj)
+        if part in parts:
+            location = parts[part]
+        else:
             location = parts[part] = Location()
         writer, reader = location.writer, location.reader
         if location.conflict:
@@ -140,8 +138,8 @@ class Sharing:
 
     def is_shared(self, place: Place) -> bool:
         """Whether two tasks have met at a place in this run, one of them writing."""
-        location = self._targets.get(place[0], {}).get(place[1])
-        return location is not None and location.conflict
+        target, part = place
+        return target in self._targets and part in self._targets[target] and self._targets[target][part].conflict
 
     def alias(self, namespace: Any, owner: object) -> None:
         """The dict of an object, module or class is going to be handed out: its items are attributes of the owner."""
@@ -150,7 +148,7 @@ class Sharing:
 
     def unalias(self, target: int) -> int:
         """The object whose dict this is, if it was handed out, else the target itself."""
-        return self._aliases.get(target, target)
+        return self._aliases[target] if target in self._aliases else target
 
     def adopt(self) -> bool:
         """Make the sites that were found choices, and forget the run; tell whether there were any."""

@@ -57,16 +57,16 @@ class Holders:
 
     def of(self, lock: object) -> Holder | None:
         """Who holds it, as far as it was seen."""
-        return self._holders.get(target_of(lock))
+        return self.of_target(target_of(lock))
 
     def of_target(self, target: int) -> Holder | None:
         """The same for the target of an operation."""
-        return self._holders.get(target)
+        return self._holders[target] if target in self._holders else None
 
     def taken(self, lock: object, task: Task, site: Site, depth: int = 1) -> None:
         """A task has taken a lock, or an RLock once more."""
         target = target_of(lock)
-        before = self._holders.get(target)
+        before = self.of_target(target)
         if before is not None and before.task is task:
             self._holders[target] = before._replace(depth=before.depth + depth)
         else:
@@ -77,7 +77,7 @@ class Holders:
     def released(self, lock: object, *, fully: bool = False) -> None:
         """A lock was released, an RLock once or fully."""
         target = target_of(lock)
-        before = self._holders.get(target)
+        before = self.of_target(target)
         if before is None or before.depth == 1 or fully:
             self._holders.pop(target, None)
             if target < 0:

@@ -14,7 +14,8 @@ _NAMED: Final[dict[int, Callable[[Any], Key]]] = {}
 
 def target_of(obj: Any) -> int:
     """The target of an operation on an object: its identity, unless processes can share it."""
-    name = _NAMED.get(id(type(obj)))
+    sought = id(type(obj))
+    name = _NAMED[sought] if sought in _NAMED else None
     return id(obj) if name is None else STATE.controller.shared_things.number(name(obj))
 
 

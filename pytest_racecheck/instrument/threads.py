@@ -294,7 +294,8 @@ def _told_to_user_hook(error: BaseException) -> bool:
 
 def join(controller: Controller, site: Site, function: Any, thread: Any, arguments: tuple[Any, ...]) -> Any:
     """``Thread.join``: waits until the task has ended; then the real one, which takes microseconds."""
-    found = TASKS.get(id(thread))
+    sought = id(thread)
+    found = TASKS[sought] if sought in TASKS else None
     if found is None:
         return function
     task = found.task
@@ -355,10 +356,12 @@ def _listed(tasks: list[Task]) -> str:
 
 def is_alive(controller: Controller, site: Site, function: Any, thread: Any, arguments: tuple[Any, ...]) -> Any:
     """``Thread.is_alive``: a task that has ended is not, even if its OS thread takes some microseconds more."""
-    found = TASKS.get(id(thread))
+    sought = id(thread)
+    found = TASKS[sought] if sought in TASKS else None
     if controller.concurrent and (found is not None or thread.ident is None):
         controller.reach(Operation("read", site, id(thread)))
-        found = TASKS.get(id(thread))
+        sought = id(thread)
+        found = TASKS[sought] if sought in TASKS else None
     if found is None:
         return function
     if found.task.ended:
