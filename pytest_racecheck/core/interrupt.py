@@ -77,10 +77,16 @@ def disarm(ident: int) -> None:
 
 
 def calm(ident: int) -> None:
-    """The same in that thread itself, which has caught a push: it does not get one that is on its way either."""
+    """The same in that thread itself, which has caught a push: one more that is on its way is raised, and ends, here.
+
+    To take it back would be worse: Python 3.11 then looks for it for ever, see `Stillness.can_be_pushed`.
+    """
     if ident in _pushes:
         disarm(ident)
-        _set_exception(ctypes.c_ulong(ident), None)
+        try:
+            settle()
+        except Unwind:
+            pass
 
 
 def push(ident: int) -> None:
