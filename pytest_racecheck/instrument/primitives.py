@@ -222,9 +222,7 @@ class Primitive:
             DONE.setdefault(id(future), [])  # what others do to it is of interest from now on
         deadline = None if timeout is None else controller.clock.now + timeout
         within = self._within(task, site, future)
-        # As after a join, what it waits for stays so: nobody can have gone on earlier, but by time.
-        kind: Kind = "join" if timeout is None else self.kind
-        operation = new_operation((kind, site, self.target(future), WHOLE, (), self.looks, self.open))
+        operation = self._operation(site, future)
         in_time = controller.reach(operation, lambda: future._state in UNDECIDED, deadline, within.explain, within.whom)
         if not in_time:
             controller.touch("give-up", id(future))
