@@ -61,6 +61,11 @@ class FakeEngine:
         return None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of processes come first: what a fork costs grows with the process."""
+    items.sort(key=lambda item: "processes" not in item.path.parts)
+
+
 @pytest.fixture
 def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """What ends a search is the number of its runs, however busy the machine is.

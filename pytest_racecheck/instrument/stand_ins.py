@@ -118,6 +118,9 @@ def told(function: Any, tell: Callable[[Any], None]) -> CodeType:
     return replaced(function, tell, make, always=True)
 
 
+_ACTIONS: Final = {"__enter__": "enter", "__exit__": "leave"}
+
+
 def site_of(frame: FrameType, name: str) -> Site:
     """Make the site of a call that a frame is just making."""
     code = frame.f_code
@@ -132,7 +135,7 @@ def site_of(frame: FrameType, name: str) -> Site:
         first_line=code.co_firstlineno,
         line=line,
         rank=f"{name}-{frame.f_lasti if column is None else column}",  # there may be several on one line
-        action="call",
+        action=_ACTIONS.get(name, "call"),
         name=name,
         column=column if one_line else None,
         end_column=end_column if one_line else None,

@@ -189,7 +189,7 @@ class Dpor:
             self._is_redundant = True
             task = choice.default
         operation = choice.operations[choice.enabled.index(task)]
-        before = self._last.get(task)
+        before = self._last[task] if task in self._last else None
         self._identities.begin_step()
         touches = self._identities.meet(touches_of(operation))
         if before is not None and goes_on(operation, before.operation):

@@ -81,7 +81,8 @@ class Identities:
 
     def _named(self, touch: Touch) -> Touch:
         kind, target, part, inner = touch
-        number = self._numbers.get(target) or self._number(target)
+        numbers = self._numbers
+        number = numbers[target] if target in numbers else self._number(target)
         return Touch(kind, number, self._part(part) if type(part) is tuple else part, inner)
 
     def _part(self, part: Hashable) -> Hashable:
