@@ -6,25 +6,18 @@ import _thread
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
-from pytest_racecheck.core.abroad import Abroad, InProcess
+from pytest_racecheck.core.abroad import InProcess
 from pytest_racecheck.core.baton import make_baton
-from pytest_racecheck.core.errors import RacecheckError, RacecheckInternalError, Unwind
+from pytest_racecheck.core.choosing import FAIR_STREAK, Choosing
+from pytest_racecheck.core.errors import RacecheckInternalError, Unwind
 from pytest_racecheck.core.failures import deadlock, failure_of, left_behind, waiting_for
-from pytest_racecheck.core.interrupt import calm
-from pytest_racecheck.core.outside import age, deadline_of
-from pytest_racecheck.core.passed import MAYBE, SURE
+from pytest_racecheck.core.interrupt import calm, settle
 from pytest_racecheck.core.protocols import Strategy
-from pytest_racecheck.core.run_state import Recorder, Unhooked
+from pytest_racecheck.core.run_state import Recorder
 from pytest_racecheck.core.task import END, LAPSE, Task
 from pytest_racecheck.core.unwinding import UNWIND_SECONDS, unwind
-from pytest_racecheck.core.values import Choice, Failure, Operation, Step, Switch, TaskId, Trace
+from pytest_racecheck.core.values import Failure, Operation, Step, TaskId, Trace
 from pytest_racecheck.core.workers import Worker
-
-FAIR_STREAK: Final = 1000
-"""So many decisions in a row for one task while another could move; then that other one moves."""
-
-MANY_WAITS: Final = 100
-"""After so many waits that ended by time it is less and less, down to none: tasks may be trying again in step."""
 
 QUIET_STREAK: Final = 5000
 """So many accesses of one task without any decision; then there is one."""
@@ -37,15 +30,6 @@ MOST_LAPSES: Final = 200
 
 LAPSE_STREAK: Final = FAIR_STREAK // 4
 """So many decisions in a row does it count for, so that what the loop waits for can happen."""
-
-TIME_OVER: Final = "its time is over"
-"""What a report says of a timed wait that ends although something else can move."""
-
-NO_REASON: Final = "wakes up although nobody has notified it"
-"""What a report says of a spurious wake-up."""
-
-CANT_TELL: Final = "where the GIL lets a thread go in code out of scope, after what it does there, can't be told"
-"""Why nothing is proven of such code where tasks are stopped by the GIL only."""
 
 IMPATIENT_SECONDS: Final = 0.5
 """So long may tasks take to end when Ctrl-C is pressed a second time."""
@@ -66,7 +50,7 @@ def activate(controller: Controller) -> None:
     _active.append(controller)
 
 
-class Controller(Abroad):
+class Controller(Choosing):
     """Runs bodies as tasks, one operation at a time.
 
     The hooks of an instrument read ``ident`` (the OS thread that may move, 0 if none is controlled now),
@@ -151,8 +135,8 @@ class Controller(Abroad):
             task.explain = explain
             task.whom = whom
             task.timed_out = False
-        if self.steps > self.max_steps and self.last_operations.add(task):
-            self.finish_with(self.last_operations.failure(task, self.alive, self.max_steps))
+        if self.steps > self.max_steps:
+            self._go_beyond_limit(task)
         chosen = self._choose(task, site.key)
         waited = False
         if chosen is not task:
@@ -193,11 +177,13 @@ class Controller(Abroad):
         """Let others move although the running task has reached no choice for long: it may be waiting in a loop."""
         self.steps += min(steps, self.max_steps // MOST_LAPSES)
         self._streak += LAPSE_STREAK
-        self.reach(Operation("yield", LAPSE))
+        wrote, self.wrote = self.wrote, False
+        self.reach(Operation("call" if wrote else "yield", LAPSE))
 
-    def unhooked(self) -> Unhooked:
-        """Let every hook pass through in the running task: for our own work, and what is known to be harmless."""
-        return Unhooked(self)
+    def _go_beyond_limit(self, task: Task) -> None:
+        wrote, self.wrote = self.wrote, False
+        if self.last_operations.add(task, wrote=wrote):
+            self.finish_with(self.last_operations.failure(task, self.alive, self.max_steps))
 
     # -- tasks that tasks start --------------------------------------------------------------------------------
 
@@ -290,8 +276,8 @@ class Controller(Abroad):
         try:
             self._perform(host, body)
             self._settle(host)
-        except Unwind:
-            pass  # the run ended while the host was away
+        except Unwind:  # the run ended while the host was away
+            calm(host.ident)
         finally:
             host.ended = True
 
@@ -334,8 +320,9 @@ class Controller(Abroad):
             return
         try:
             self._perform_watched(task, body)
+            settle()
         except Unwind:  # pushed once more on its way out
-            pass
+            calm(task.ident)
         finally:
             self.pushable = False
             task.leaving = True
@@ -368,154 +355,7 @@ class Controller(Abroad):
             raise RacecheckInternalError("a task can only be started by a task")
         return self.running
 
-    # -- inside: who moves next --------------------------------------------------------------------------------
-
-    def _choose(self, task: Task | None, place: str) -> Task | None:
-        """Decide who moves next after ``task`` announced something or ended; ``None`` if nobody can."""
-        if self.script:
-            scripted = self._choose_by_script(task, place)
-            if scripted is not None:
-                return scripted
-        enabled = self._enabled()
-        early = self._may_wake_early() if enabled and (self.early_timeouts or self.woken < self.wakeups) else None
-        if early is not None:
-            return self._decide_with_early(task, place, enabled, early)
-        if len(enabled) == 1 and self.touched is None:
-            if enabled[0] is not task:
-                self._streak = 0
-            return enabled[0]
-        if enabled:
-            return self._decide(task, place, enabled)
-        sleepers = [each for each in self.alive if each.deadline is not None]
-        # A timed wait must not end before what it waits for could have come, see `wake_sleeper`.
-        if self.away or self._awaits_data():
-            sleepers = [each for each in sleepers if each.operation.kind == "sleep"]
-        if sleepers:
-            self._wake(sleepers)
-            return self._choose(task, place)
-        if not self.away:
-            self._nobody_can_move()
-        return None
-
-    def _choose_by_script(self, task: Task | None, place: str) -> Task | None:
-        """Who is to move by what the strategy has laid down; ``None`` if that is not to be had, or there is no more."""
-        number = len(self.followed)
-        name, is_choice = self.script[number]
-        chosen = self.tasks[name] if name in self.tasks else None
-        if chosen is None or chosen not in self.alive or (chosen.blocked is not None and chosen.blocked()):
-            return None
-        self.followed.append((chosen.operation, tuple(self.touched or ())))
-        self.touched = []
-        if number + 1 == len(self.script):
-            self.script = ()
-        self.choices += is_choice
-        if chosen is task:
-            self._streak += 1
-            return chosen
-        self._streak = 0
-        default = task if task is not None and task in self._enabled() else self._enabled()[0]
-        if chosen is not default:
-            self._note_switch(task, place, chosen, preempts=default is task)
-        return chosen
-
-    def _decide_with_early(self, task: Task | None, place: str, enabled: list[Task], early: Task) -> Task:
-        """Decide where one more can be chosen: a task that waits, whatever else can move."""
-        default = task if task is not None and task in enabled else enabled[0]
-        chosen = self._decide(task, place, sorted([*enabled, early], key=age), default)
-        if chosen is early:
-            text = NO_REASON if early.deadline is None else TIME_OVER
-            self.woken += early.deadline is None
-            self._wake([early])
-            if self.recorder is not None:
-                with self.unhooked():
-                    self.recorder.note(early, early.operation, text)
-        return chosen
-
-    def _may_wake_early(self) -> Task | None:
-        """A task that waits, and could go on without what it waits for: its time is over, or it wakes for no reason."""
-        early = self._first_to_time_out() if self.early_timeouts else None
-        if early is None and self.woken < self.wakeups:
-            waits = [each for each in self.alive if each.wakes and each.blocked and each.blocked()]
-            early = waits[0] if waits else None
-        return early
-
-    def _first_to_time_out(self) -> Task | None:
-        """The blocked task with the earliest deadline; while somebody is out of control, time is not ours to move."""
-        if self.away:
-            return None
-        waiting = [each for each in self.alive if each.deadline is not None and each.blocked and each.blocked()]
-        return min(waiting, key=deadline_of, default=None)
-
-    def _decide(self, task: Task | None, place: str, enabled: list[Task], default: Task | None = None) -> Task:
-        default = default or (task if task is not None and task in enabled else enabled[0])
-        if self.gil and default is task and self.passed is not None and not self.passed[SURE] and not self.processes:
-            if self.passed[MAYBE]:
-                self.not_proven(CANT_TELL)
-            if self.touched is None:
-                return default
-            enabled = [default]
-        limit = FAIR_STREAK if self.waits_ended <= MANY_WAITS else FAIR_STREAK // (self.waits_ended - MANY_WAITS)
-        if default is task and self._streak >= limit and len(enabled) > 1:
-            self._streak = 0
-            self.forced += 1
-            return enabled[(enabled.index(default) + 1) % len(enabled)]
-        self.choices += len(enabled) > 1
-        running = None if task is None else task.id
-        tasks = tuple([each.id for each in enabled])
-        operations = tuple([each.operation for each in enabled])
-        occurrence = 1 if task is None else task.occurrence
-        if self.touched is None:
-            choice = Choice(running, tasks, operations, self.steps, place, occurrence, default.id)
-        else:
-            touched, followed = tuple(self.touched), tuple(self.followed)
-            self.touched, self.followed, self.script = [], [], ()
-            choice = Choice(
-                running,
-                tasks,
-                operations,
-                self.steps,
-                place,
-                occurrence,
-                default.id,
-                touched,
-                self.waits_ended,
-                followed,
-            )
-        chosen = self._ask(choice)
-        if chosen is not default:
-            self._note_switch(task, place, chosen, preempts=default is task)
-        self._streak = self._streak + 1 if chosen is task else 0
-        return chosen
-
-    def _note_switch(self, task: Task | None, place: str, chosen: Task, *, preempts: bool) -> None:
-        """Write down that somebody moves who would not if nobody said anything."""
-        if preempts and task is not None and self.recorder is not None:
-            self._record_preemption(task)
-        occurrence = 1 if task is None else task.occurrence
-        self.schedule.append(Switch("" if task is None else task.id, place, occurrence, chosen.id, preempts))
-        if preempts and self.passed is not None:
-            # Processes have a GIL each.
-            self.chances.append("yes" if self.processes else self.passed.chance())
-
-    def _record_preemption(self, task: Task) -> None:
-        if self.recorder is not None:
-            with self.unhooked():
-                self.recorder.preempted(task)
-
-    def _ask(self, choice: Choice) -> Task:
-        if self.strategy is None:
-            raise RacecheckInternalError("a choice outside a run")
-        ident, self.ident = self.ident, 0  # a strategy of the user's may be code in scope
-        try:
-            name = self.strategy.choose(choice)
-        finally:
-            self.ident = ident
-        if name not in choice.enabled:
-            raise RacecheckError(
-                f"strategy {self.strategy.name!r} chose task {name!r}, which is not enabled; it must be one of "
-                f"{', '.join(choice.enabled)}"
-            )
-        return self.tasks[name]
+    # -- inside: the baton ---------------------------------------------------------------------------------------
 
     def _park(self, task: Task, chosen: Task | None) -> None:
         """Give the baton away and sleep until it comes back."""
@@ -632,9 +472,12 @@ class Controller(Abroad):
         self._spare_batons, self._spent_batons = [*self._spare_batons, *self._spent_batons], []
 
     def retire(self, task: Task) -> None:
-        """The thread and the baton of a task that did not end by itself keep traces of that: they serve nobody more."""
+        """The thread of a task that did not end by itself keeps traces of that: it serves nobody more."""
         if task.worker is not None:
             self._pool.discard(task.worker, ends=task.ended)
+        elif task.ended:
+            while task.baton.wait_for(0):  # it may have been told more than once
+                pass
         elif task.baton in self._spent_batons:
             self._spent_batons.remove(task.baton)
             self._retired_batons.append(task.baton)

@@ -18,6 +18,9 @@ LINUX: Final = sys.platform == "linux"
 ASLEEP: Final = 0.002
 """Seconds of processor time that a sleeping thread may use between two looks."""
 
+STARVED: Final = 0.05
+"""Seconds of processor time until one that is always ready to run counts as computing."""
+
 
 class Actor(Protocol):
     """Acts in this process for a thread of another one."""
@@ -43,12 +46,13 @@ ACTING: Final[dict[int, Actor]] = {}
 
 _set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
 
-_pushing: Final[dict[int, list[type[Unwind]]]] = {}
-"""The exceptions that have been made to push threads of this run."""
-
 
 class _LastPush(Unwind):
     """Follows on the first push, see `push_for`."""
+
+
+_pushes: Final[dict[int, type[Unwind]]] = {}
+"""The exceptions that have been made for threads, and come twice as yet."""
 
 
 def push_for(ident: int) -> type[Unwind]:
@@ -58,10 +62,31 @@ def push_for(ident: int) -> type[Unwind]:
     go of it, it is outside of its ``try``, and there the second one is raised. The finaliser that does it has no Python
     code: an exception that is set from outside is raised in the next Python code of its thread.
     """
-    second = partial(_set_exception, ctypes.c_ulong(ident), ctypes.py_object(_LastPush))
-    pushing = type("Push", (Unwind,), {"__del__": staticmethod(second)})
-    _pushing.setdefault(ident, []).append(pushing)
-    return pushing
+    known = _pushes.get(ident)
+    if known is None:
+        second = partial(_set_exception, ctypes.c_ulong(ident), ctypes.py_object(_LastPush))
+        known = _pushes[ident] = type("Push", (Unwind,), {"__del__": staticmethod(second)})
+    return known
+
+
+def disarm(ident: int) -> None:
+    """No push that a thread has got comes a second time: it has reached us, and no longer can whoever let go of it."""
+    pushed = _pushes.pop(ident, None)
+    if pushed is not None:
+        del pushed.__del__  # type: ignore[attr-defined]
+
+
+def calm(ident: int) -> None:
+    """The same in that thread itself, which has caught a push: one more that is on its way is raised, and ends, here.
+
+    To take it back would be worse: Python 3.11 then looks for it for ever, see `Stillness.can_be_pushed`.
+    """
+    if ident in _pushes:
+        disarm(ident)
+        try:
+            settle()
+        except Unwind:
+            pass
 
 
 def push(ident: int) -> None:
@@ -73,14 +98,8 @@ def push(ident: int) -> None:
     _set_exception(ctypes.c_ulong(ident), ctypes.py_object(push_for(ident)))
 
 
-def calm(ident: int) -> None:
-    """Take back what pushes a thread again later, when somebody at last lets go of the first exception."""
-    made = _pushing.pop(ident, None)
-    _pushing.clear()
-    if made:
-        for pushing in made:
-            del pushing.__del__  # type: ignore[attr-defined]
-        _set_exception(ctypes.c_ulong(ident), None)
+def settle() -> None:
+    """A push that the code before has swallowed is raised here for the second time, not where nobody expects it."""
 
 
 class Stillness:
@@ -90,17 +109,24 @@ class Stillness:
         self.looks = 0
         """So many looks in a row have found it asleep."""
         self.looked = 0
+        self.starved = False
+        """It is ready to run, but has hardly got a processor since the first look: the machine is busy."""
         self.used: float | None = None
         """Seconds of processor time that it had used at the last look; ``None`` where the platform doesn't tell."""
+        self._at_first: float | None = None
         self._ident = ident
         self._native_id = native_id
 
     def look(self) -> int:
         """Look once more; return `looks`."""
         used = cpu_seconds(self._ident, self._native_id)
+        if self._at_first is None:
+            self._at_first = used
         still = used is not None and self.used is not None and used - self.used < ASLEEP
+        sleeps = _sleeps(self._ident, self._native_id)
+        self.starved = used is not None and used - (self._at_first or 0.0) < STARVED and not sleeps
+        self.looks = self.looks + 1 if still and sleeps else 0
         self.used = used
-        self.looks = self.looks + 1 if still and _sleeps(self._ident, self._native_id) else 0
         self.looked += 1
         return self.looks
 

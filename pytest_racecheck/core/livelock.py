@@ -27,11 +27,16 @@ class LastOperations:
 
     def __init__(self) -> None:
         self._rounds: dict[Task, list[Operation]] = {}
+        self._changed = False
         self._count = 0
 
-    def add(self, task: Task) -> bool:
-        """A task is at one more; tell whether it is known now what they are."""
+    def add(self, task: Task, *, wrote: bool) -> bool:
+        """A task is at one more; tell whether it is known now what they are.
+
+        ``wrote`` tells whether anything was changed since the one before, though not as an operation.
+        """
         operation = task.operation
+        self._changed |= wrote and self._count > 0
         self._rounds.setdefault(task, []).append(operation)
         # A lapse stands for thousands of accesses, which have taken their time already.
         self._count += LAST // 4 if operation.site is LAPSE else 1
@@ -40,7 +45,7 @@ class LastOperations:
     def failure(self, task: Task, alive: list[Task], limit: int) -> Failure:
         """Make the failure: a livelock if every task that moves repeats what it does and changes nothing."""
         circles = {task: _circle(operations) for task, operations in self._rounds.items()}
-        if not all(circles.values()):
+        if self._changed or not all(circles.values()):
             return too_many_steps(task, limit)
         lines = [f"livelock: no end after {limit} operations, and the last ones repeat and change nothing"]
         lines += [_told(each, circle) for each, circle in sorted(circles.items(), key=lambda pair: pair[0].index)]

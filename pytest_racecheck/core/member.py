@@ -15,6 +15,7 @@ from pytest_racecheck.core.channel import Channel, GoneError, Message, make_chan
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.errors import Unwind
 from pytest_racecheck.core.failures import strayed
+from pytest_racecheck.core.livelock import HARMLESS
 from pytest_racecheck.core.remote import CHANGE
 from pytest_racecheck.core.shared_things import SharedThings
 from pytest_racecheck.core.task import LAPSE, Task
@@ -215,6 +216,9 @@ class Member(Controller):
         if self.clock.now != self._told_time:
             self._told_time = self.clock.now
             self.tell("time", self.clock.now)
+        if self.wrote:
+            self.wrote = False
+            self.tell("wrote")
         self.before_message()
         news, self._news = self._news, []
         return news
@@ -291,6 +295,7 @@ class Member(Controller):
             return self._reach_while_ending(task, blocked)
         blocked_now = blocked is not None and blocked()
         if not blocked_now and len(self.alive) == 1 and self._is_private(operation):
+            self.wrote |= operation.kind not in HARMLESS
             return True
         self.quiet = 0
         task.operation = operation

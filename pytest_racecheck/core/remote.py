@@ -206,6 +206,10 @@ class Remote:
             else:
                 self._controller.listeners[word](self, *what)
 
+    def has_written(self) -> None:
+        """The other process has changed something that is no operation; see `RunState.wrote`."""
+        self._controller.wrote = True
+
     # -- its end -----------------------------------------------------------------------------------------------
 
     def _is_ending(self, code: int | None) -> None:
@@ -362,6 +366,7 @@ _NEWS: Final[dict[str, Callable[..., None]]] = {
     "replaced": lambda remote, by: setattr(remote.process, "replaced_by", by),
     "seen": lambda remote, task_id: remote._controller.end_is_seen(task_id),
     "changed": lambda remote, target: remote._controller.changed(remote.process.target(target)),
+    "wrote": lambda remote: remote.has_written(),
     "time": lambda remote, now: remote._controller.clock.advance_to(now),
 }
 """What the controller itself wants to know; the rest is for who listens, see `RunState.listeners`."""

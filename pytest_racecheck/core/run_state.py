@@ -182,23 +182,17 @@ class RunState:
         self._begin_record()
         self.journal: list[Step] | None = [] if getattr(strategy, "watches", False) else None
         """What the strategy is told at the end, if it wants to be told everything."""
-        self.touched: list[Touch] | None = [] if getattr(strategy, "follows", False) else None
-        """What the step that goes on has done beside its operation, if the strategy wants to be asked at every step."""
-        self.script: Sequence[tuple[TaskId, bool]] = ()
-        """Who is to move first, and then, and so on, if the strategy knows; and whether another could."""
-        if self.touched is not None and not self.early_timeouts and not self.wakeups:
-            self.script = getattr(strategy, "script", ())
-        self.followed: list[tuple[Operation, tuple[Touch, ...]]] = []
-        """The steps of it that were made, see `Choice`; it is over when the strategy is asked."""
+        self._reset_script(strategy)
         self.waits_ended = self.simultaneous = 0
         self.pending: tuple[tuple[TaskId, Operation], ...] = ()
         self.came_to: tuple[tuple[TaskId, str, int], ...] = ()
         self.unproven: dict[str, None] = {}
         self.last_operations = LastOperations()
+        self.wrote = False
+        """Whether a task has changed anything, as far as hooks saw that, without its being an operation."""
         self.woken = 0
         """How often that has happened."""
-        self.real_waits = self.forced = self.steps = self.choices = self.quiet = self._streak = 0
-        self.ident = 0
+        self.real_waits = self.forced = self.steps = self.choices = self.quiet = self._streak = self.ident = 0
         self.running = None
         self.ending = self.concurrent = False
         self.interrupts = 0
@@ -214,6 +208,16 @@ class RunState:
         self.host: Task | None = None
         """The task that is the thread which explores, in runs of a single body."""
         self._roots: list[Task] = []
+
+    def _reset_script(self, strategy: Strategy | None) -> None:
+        self.touched: list[Touch] | None = [] if getattr(strategy, "follows", False) else None
+        """What the step that goes on has done beside its operation, if the strategy wants to be asked at every step."""
+        self.script: Sequence[tuple[TaskId, bool]] = ()
+        """Who is to move first, and then, and so on, if the strategy knows; and whether another could."""
+        if self.touched is not None and not self.early_timeouts and not self.wakeups:
+            self.script = getattr(strategy, "script", ())
+        self.followed: list[tuple[Operation, tuple[Touch, ...]]] = []
+        """The steps of it that were made, see `Choice`; it is over when the strategy is asked."""
 
     def _reset_abroad(self) -> None:
         self.tasks_to_come: dict[TaskId, Task] = {}
@@ -245,6 +249,10 @@ class RunState:
     def current(self) -> Task | None:
         """The task that the calling thread is, if it may move now."""
         return self.running if _thread.get_ident() == self.ident else None
+
+    def unhooked(self) -> Unhooked:
+        """Let every hook pass through in the running task: for our own work, and what is known to be harmless."""
+        return Unhooked(self)
 
     def fail(self, failure: Failure) -> None:
         """Remember what went wrong and end the run; the calling task must go on to its end."""

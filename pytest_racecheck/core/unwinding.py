@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from pytest_racecheck.core.forget import forget_thread
-from pytest_racecheck.core.interrupt import Stillness, push, where_is
+from pytest_racecheck.core.interrupt import Stillness, disarm, push, where_is
 from pytest_racecheck.core.task import Task
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ def _end(controller: Controller, task: Task, patience: Callable[[], float]) -> N
         task.unwinding = True
         if task.ident not in controller.away:
             task.baton.signal()
-    if not _ends_by_itself(controller, task):
+    if not _ends_within_pause(controller, task):
         _disturb(controller, task, patience)
 
 
-def _ends_by_itself(controller: Controller, task: Task) -> bool:
+def _ends_within_pause(controller: Controller, task: Task) -> bool:
     deadline = time.monotonic() + PAUSE
     while not task.ended:
         left = deadline - time.monotonic()
@@ -63,17 +63,25 @@ def _ends_by_itself(controller: Controller, task: Task) -> bool:
 
 
 def _disturb(controller: Controller, task: Task, patience: Callable[[], float]) -> None:
-    """Push a task until it ends; its thread and its baton, which may keep traces of that, serve nobody after it."""
+    """Push a task until it ends; its thread and its baton, which may keep traces of that, serve nobody after it.
+
+    One that only waits for a processor, on a busy machine, is not pushed: it is on its way, as far as it can be.
+    """
     stillness = Stillness(task.ident, task.native_id)
+    stillness.look()
     began = time.monotonic()
+    pushed = False
     while not task.ended and time.monotonic() - began < patience() and stillness.looks < LOOKS:
-        task.unwinding = True
-        task.baton.signal()
-        if not task.leaving and stillness.can_be_pushed():
-            push(task.ident)
-        controller.ended.wait_for(PAUSE)
+        if not stillness.starved:
+            task.unwinding = pushed = True
+            task.baton.signal()
+            if not task.leaving and stillness.can_be_pushed():
+                push(task.ident)
+        _ends_within_pause(controller, task)
         stillness.look()
-    controller.retire(task)
+    disarm(task.ident)
+    if pushed or not task.ended:
+        controller.retire(task)
     if not task.ended:
         _lose(controller, task)
 

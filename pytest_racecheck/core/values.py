@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 TaskId = str
@@ -113,6 +114,10 @@ class Operation(NamedTuple):
     word for it."""
 
 
+new_operation: Final = partial(tuple.__new__, Operation)
+"""Makes an operation from a tuple of all its values, see `new_choice`."""
+
+
 class Touch(NamedTuple):
     """Something that a step did to an object without announcing it: inside of a larger operation."""
 
@@ -148,6 +153,10 @@ class Choice(NamedTuple):
     followed: tuple[tuple[Operation, tuple[Touch, ...]], ...] = ()
     """The steps that were made by the ``script`` of such a strategy: each operation, and what the step before it did
     beside its own."""
+
+
+new_choice: Final = partial(tuple.__new__, Choice)
+"""Makes a choice from a tuple of all its values; there are many, and naming them would take longer than the rest."""
 
 
 class Switch(NamedTuple):
@@ -217,8 +226,7 @@ class Failure:
     @property
     def signature(self) -> tuple[str, str, str]:
         """Two failures are the same when their signatures are equal."""
-        kind = "step-limit" if self.kind == "livelock" else self.kind  # which of them it is depends on the moment
-        return (kind, type(self.exception).__name__ if self.exception else "", self.place)
+        return (self.kind, type(self.exception).__name__ if self.exception else "", self.place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 from pytest_racecheck.core.baton import make_baton
 from pytest_racecheck.core.errors import Unwind
 from pytest_racecheck.core.forget import never_join
+from pytest_racecheck.core.interrupt import disarm
 from pytest_racecheck.core.thread_locals import thread_locals
 
 
@@ -89,7 +90,7 @@ class Worker:
         try:
             Context().run(job)
         except Unwind:  # pushed on its way out
-            pass
+            disarm(self.ident)
         finally:
             if sys.gettrace() is not trace:
                 sys.settrace(trace)
@@ -103,7 +104,7 @@ class Worker:
                 self.finish()
                 break
             except Unwind:
-                pass
+                disarm(self.ident)
 
     def dismiss(self) -> None:
         """Let the thread end as soon as it has nothing to do."""
@@ -153,8 +154,16 @@ class WorkerPool:
             if worker in self._idle:
                 self._idle.remove(worker)
             worker.dismiss()
+            self._clear_away_ended()
             if ends:
                 self._ending.append(worker)
+
+    def _clear_away_ended(self) -> None:
+        """What ends one run after another must not wait for the end of all to give its descriptors back."""
+        ended = [worker for worker in self._ending if not worker.thread.is_alive()]
+        for worker in ended:
+            worker.stop()
+            self._ending.remove(worker)
 
     def stop(self) -> list[Worker]:
         """End all idle workers; return those that are still busy, which nobody can end."""

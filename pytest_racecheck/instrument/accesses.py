@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from pytest_racecheck.core.controller import QUIET_STREAK, Controller
-from pytest_racecheck.core.values import Kind, Operation, Site
+from pytest_racecheck.core.values import Kind, Site, new_operation
 from pytest_racecheck.instrument.sharing import Place
 from pytest_racecheck.instrument.state import STATE
 
@@ -41,8 +41,15 @@ def access(
     for place in also:
         note(task, site, *place, write)
     if site.shared:
-        controller.reach(Operation(kind, site, target, part, also))
+        controller.reach(new_operation((kind, site, target, part, also, False, False, "")))
     else:
-        controller.quiet += 1
-        if controller.quiet > QUIET_STREAK:
-            controller.lapse()
+        if write:
+            controller.wrote = True
+        go_on(controller)
+
+
+def go_on(controller: Controller) -> None:
+    """The running task does something that is no choice; it may be in a loop that waits for others."""
+    controller.quiet += 1
+    if controller.quiet > QUIET_STREAK:
+        controller.lapse()

@@ -86,7 +86,7 @@ PRIMITIVES: Final = [
     _primitive(queues.SimpleQueue.get, "update", _queue, ITEM),
     _primitive(queues.SimpleQueue.empty, "read", _queue),
 ]
-"""Each has a stand-in, whose handler is its `Primitive.announce`."""
+"""Each has a stand-in, whose maker is its `Primitive.stand_in`."""
 
 
 def _feed(controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]) -> Any:

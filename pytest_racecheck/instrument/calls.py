@@ -122,12 +122,19 @@ def _called(controller: Controller, site: Site, function: Any, arguments: tuple[
 def call_synchronising(site: Site, function: Any, *arguments: Any) -> Any:
     """A call in code outside the scope: only what synchronises, and what leads to more code, is looked at."""
     controller = STATE.controller
-    if get_ident() != controller.ident and not admitted(controller):
+    if get_ident() != controller.ident and (not controller.away or not controller.come_back()):
         return function if STATE.starting is None else threads.foreign_call(controller, site, function)
-    kind = id(type(function))
-    if kind in _OF_PYTHON:
-        return _CALLS[kind](controller, site, function, arguments)
-    handler = _SYNCHRONISING_CALLS[kind] if kind in _SYNCHRONISING_CALLS else None
+    kind = type(function)
+    underlying = function.__func__ if kind is MethodType else function
+    if type(underlying) is FunctionType:
+        code, entries = underlying.__code__, STATE.entries
+        found = entries[id(code)] if id(code) in entries else None
+        if found is None or found.code is not code or found.replacement is not None or found.verdict is not None:
+            return _CALLS[id(kind)](controller, site, function, arguments)
+        PASSED[RETURNS] = NOWHERE
+        return function
+    sought = id(kind)
+    handler = _SYNCHRONISING_CALLS[sought] if sought in _SYNCHRONISING_CALLS else None
     instead = function if handler is None else handler(controller, site, function, arguments)
     PASSED[RETURNS] = PASSED
     return instead
@@ -138,7 +145,7 @@ def spread_synchronising(site: Site, function: Any, args: Any, kwargs: Any) -> A
     if kwargs:
         site = _with_keywords(site, tuple(kwargs))
         return call_synchronising(site, function, *tuple_of(args), *kwargs.values())
-    return call_synchronising(site, function, *tuple_of(args))
+    return call_synchronising(site, function, *args) if type(args) is tuple else call_synchronising(site, function)
 
 
 def tuple_of(args: Any) -> tuple[Any, ...]:
@@ -307,21 +314,19 @@ _CALLS: Final[dict[int, Any]] = {
 
 def _builtin_synchronising(controller: Controller, site: Site, function: Any, arguments: tuple[Any, ...]) -> Any:
     owner = function.__self__
-    if owner is None or type(owner) is ModuleType:
+    kind = type(owner)
+    if id(kind) in _SYNCHRONISING:
+        handlers, name = _SYNCHRONISING[id(kind)], function.__name__
+        return handlers[name](controller, site, function, owner, arguments) if name in handlers else function
+    if owner is None or kind is ModuleType:
         special = _SPECIAL[function] if function in _SPECIAL else None
         return function if special is None else special(controller, site, function, None, arguments)
     if times.is_date_class(owner):
         return times.of_class(controller, function, owner)
-    sought = id(type(owner))
-    handlers = _SYNCHRONISING[sought] if sought in _SYNCHRONISING else None
-    if handlers is None and site.qualname in _RUNS_TARGET:
-        return _builtin(controller, site, function, arguments)
-    handler = None if handlers is None else handlers.get(function.__name__)
-    return function if handler is None else handler(controller, site, function, owner, arguments)
+    return _builtin(controller, site, function, arguments) if site.qualname in _RUNS_TARGET else function
 
 
 _SYNCHRONISING_CALLS: Final[dict[int, Any]] = {
-    id(FunctionType): _function,
     id(MethodType): _method,
     id(BuiltinFunctionType): _builtin_synchronising,
     id(_METHOD_OF_CLASS): _builtin_synchronising,
@@ -463,28 +468,24 @@ def _opaque(controller: Controller, site: Site, objects: tuple[Any, ...]) -> Non
 def enter(site: Site, manager: Any) -> None:
     """The ``__enter__`` of a context manager is going to be called."""
     controller = STATE.controller
-    if get_ident() != controller.ident and not admitted(controller):
+    if get_ident() != controller.ident and (not controller.away or not controller.come_back()):
         return
     kind = type(manager)
-    sought = id(kind)
-    handlers = _SYNCHRONISING[sought] if sought in _SYNCHRONISING else None
-    if handlers is not None:
-        if "__enter__" in handlers:
-            handlers["__enter__"](controller, site, None, manager, ())
-        return
-    for name in ("__enter__", "__exit__"):
-        _, method = STATE.discoverer.implicit(kind, name)
-        if type(method) is FunctionType:
-            STATE.discoverer.entry(method)
+    if id(kind) not in _SYNCHRONISING:
+        STATE.discoverer.manager_entered(kind)
+    elif "__enter__" in _SYNCHRONISING[id(kind)]:
+        _SYNCHRONISING[id(kind)]["__enter__"](controller, site, None, manager, ())
 
 
 def leave(site: Site, exit_method: Any) -> None:
     """A bound ``__exit__`` is going to be called."""
-    controller = STATE.controller
-    if get_ident() != controller.ident and not admitted(controller):
+    if type(exit_method) is not BuiltinFunctionType:
         return
-    owner = getattr(exit_method, "__self__", None) if type(exit_method) is BuiltinFunctionType else None
+    controller = STATE.controller
+    if get_ident() != controller.ident and (not controller.away or not controller.come_back()):
+        return
+    owner = exit_method.__self__
     sought = id(type(owner))
-    handlers = _SYNCHRONISING[sought] if sought in _SYNCHRONISING else None
-    if handlers is not None and "__exit__" in handlers:
+    handlers = _SYNCHRONISING[sought] if sought in _SYNCHRONISING else {}
+    if "__exit__" in handlers:
         handlers["__exit__"](controller, site, exit_method, owner, ())

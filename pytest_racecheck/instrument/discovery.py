@@ -24,7 +24,7 @@ from pytest_racecheck.instrument.elsewhere import Elsewhere
 from pytest_racecheck.instrument.prepared import Entry, Known, Prepared, prepared_for
 from pytest_racecheck.instrument.rewrite import Hooks, Plan, rewrite
 from pytest_racecheck.instrument.scope import SYNCHRONISING_MODULES, Scope
-from pytest_racecheck.instrument.state import STATE
+from pytest_racecheck.instrument.state import PLAINLY, STATE
 
 _monitoring: Final[Any] = getattr(sys, "monitoring", None)
 
@@ -109,6 +109,7 @@ class Discoverer:
         self._swapped: dict[int, tuple[weakref.ref[FunctionType], CodeType]] = {}
         self._swapped_to_keep = 0
         self._classes: dict[int, type] = {}
+        self._managers: dict[int, type] = {}
         self._calls: dict[tuple[int, int], tuple[CodeType, Site]] = {}
         self._watched: frozenset[str] = frozenset()
         self._tool: int | None = None
@@ -118,7 +119,7 @@ class Discoverer:
         self._has_met = False
         self.harmless = _HarmlessTypes()
         self._foreign: dict[int, tuple[type, bool]] = {}
-        self._types: list[dict[Any, Any]] = [*CACHES, self._classes, self._foreign, self.harmless.known]
+        self._types: list[dict[Any, Any]] = [*CACHES, self._classes, self._managers, self._foreign, self.harmless.known]
         self._types_to_keep: int | None = None
         self.excepthook = threading.excepthook
         self.elsewhere = Elsewhere(self)
@@ -157,6 +158,7 @@ class Discoverer:
         prepared.keep(self._swapped)
         self._swapped.clear()
         self._known = Known(prepared.known)
+        STATE.entries = self._known.entries
         if not prepared.swaps_all or self._known.failed:
             self.look_out()
 
@@ -246,8 +248,16 @@ class Discoverer:
             self._swap(function, found.replacement)
         return found.verdict
 
-    def site_of_call(self, frame: FrameType, name: str) -> Site:
-        """The site of a call of a stand-in, which a frame is just making."""
+    def site_of_call(self, frame: FrameType, function: FunctionType) -> Site:
+        """The site of a call of a stand-in for a function, which a frame is just making."""
+        code = frame.f_code
+        sought = id(code), frame.f_lasti
+        known = self._calls[sought] if sought in self._calls else None
+        if known is None or known[0] is not code:
+            return self._site_of_new_call(stand_ins.caller(frame), function.__name__)
+        return known[1]
+
+    def _site_of_new_call(self, frame: FrameType, name: str) -> Site:
         code = frame.f_code
         sought = id(code), frame.f_lasti
         known = self._calls[sought] if sought in self._calls else None
@@ -324,6 +334,13 @@ class Discoverer:
             value = self.implicit(cls, name)[1]
             self._take([value.__func__ if type(value) is staticmethod else value])
 
+    def manager_entered(self, cls: type) -> None:
+        """A ``with`` block begins with an instance of a class: find what it calls."""
+        if id(cls) in self._managers and self._managers[id(cls)] is cls:
+            return
+        self._managers[id(cls)] = cls
+        self._take([self.implicit(cls, name)[1] for name in ("__enter__", "__exit__")])
+
     def task_started(self, body: Any) -> None:
         """A task begins in this thread, with a call of this."""
         while type(body) in (partial, MethodType):
@@ -390,6 +407,12 @@ class Discoverer:
                 self.entry(function)
                 self.stand_in(function, stand_ins.handled(function, handler))
 
+    def place_made(self, function: Any, key: object, make: stand_ins.Maker) -> None:
+        """The same for one function, and what is made from it: see `stand_ins.replaced`."""
+        if not stand_ins.is_handled(function):
+            self.entry(function)
+            self.stand_in(function, stand_ins.replaced(function, key, make, asks=True))
+
     def stand_in(self, function: FunctionType, code: CodeType) -> None:
         """Put this code in the place of a function's own for the length of the exploration."""
         self._known.entries[id(code)] = Entry(code, None, None)
@@ -420,7 +443,10 @@ class Discoverer:
         key = (id(code), id(namespace), plan)
         known = _rewritten[key] if key in _rewritten else None
         if known is None or known.old is not code or known.namespace is not namespace:
-            new = rewrite(code, self._hooks[plan], plan, module=module, namespace=namespace, marked=True)
+            way_round = PLAINLY if plan is Plan.SYNC else None
+            new = rewrite(
+                code, self._hooks[plan], plan, module=module, namespace=namespace, marked=True, way_round=way_round
+            )
             known = _rewritten[key] = _Rewritten(code, new, namespace)
         return known.new
 

@@ -29,11 +29,11 @@ class Unseen:
 
     def __init__(self) -> None:
         self._failures: list[tuple[Future[Any], Failure]] = []
-        self._looked_at: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
+        self._looked_at: dict[int, weakref.ref[Future[Any]]] = {}
 
     def failures(self) -> tuple[Failure, ...]:
         """What nobody has looked at so far."""
-        if any(future in self._looked_at for future, _ in self._failures):
+        if any(self._was_looked_at(future) for future, _ in self._failures):
             return ()
         return tuple(failure for _, failure in self._failures)
 
@@ -43,7 +43,11 @@ class Unseen:
 
     def look(self, future: Future[Any]) -> None:
         """Somebody wants to know what becomes, or became, of a callable."""
-        self._looked_at.add(future)
+        self._looked_at[id(future)] = weakref.ref(future)
+
+    def _was_looked_at(self, future: Future[Any]) -> bool:
+        reference = self._looked_at.get(id(future))
+        return reference is not None and reference() is future
 
     def forget(self) -> None:
         """The run is over."""

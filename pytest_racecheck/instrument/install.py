@@ -13,6 +13,7 @@ from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.observation import Spots
 from pytest_racecheck.core.values import Failure
 from pytest_racecheck.instrument import (
+    at_once,
     attributes,
     calls,
     containers,
@@ -92,7 +93,7 @@ class Rewriting:
         Raises: UnsupportedInterpreterError.
         """
         dialect()
-        before = (STATE.controller, STATE.sharing, STATE.discoverer)
+        before = (STATE.controller, STATE.sharing, STATE.discoverer, STATE.entries)
         hooks = {Plan.FULL: HOOKS, Plan.SYNC: SYNCHRONISATION_HOOKS}
         discoverer = Discoverer(self._scope, hooks, controller, outermost=STATE.discoverer is None)
         sharing = Sharing()
@@ -114,7 +115,7 @@ class Rewriting:
         finally:
             discoverer.end()
             sharing.forget_sites()
-            STATE.controller, STATE.sharing, STATE.discoverer = before
+            STATE.controller, STATE.sharing, STATE.discoverer, STATE.entries = before
             self._forget_run()
 
     def between_runs(self) -> bool:
@@ -178,6 +179,7 @@ class Rewriting:
         primitives.UNHEARD.clear()
         unproven.forget_run()
         primitives.DONE.clear()
+        at_once.UNTOUCHED.forget()
         STATE.controller.shared_things.forget()
         semaphores.forget_run()
         processes.forget_run()

@@ -47,7 +47,7 @@ def place(discoverer: Discoverer) -> None:
     ):
         discoverer.place(handlers)
     for primitive in (*PRIMITIVES, *between_processes.PRIMITIVES):
-        discoverer.place([(primitive.function, primitive.announce)])
+        discoverer.place_made(primitive.function, primitive, primitive.stand_in)
     _place_without_hooks(discoverer)
 
 
@@ -60,8 +60,6 @@ def _place_without_hooks(discoverer: Discoverer) -> None:
     for function, handler in futures.HANDLERS:
         discoverer.stand_in(function, stand_ins.handled(function, handler))
     discoverer.stand_in(programs.POPEN, stand_ins.told(programs.POPEN, programs.started_by_popen))
-    for function in futures.LOOKS:
-        discoverer.stand_in(function, stand_ins.told(function, futures.UNSEEN.look))
     for kind, tell in ((synchronize.SemLock, _semaphore_made), (shared_memory.SharedMemory, leftovers.segment_made)):
         made: Any = kind.__init__
         discoverer.entry(made)

@@ -8,7 +8,7 @@ import select
 import socket
 import stat
 from collections.abc import Callable, Hashable, Iterable
-from functools import partial
+from functools import cache, partial
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any, Final
@@ -129,6 +129,7 @@ def _receive_in_steps(controller: Controller, task: Task, owner: Any, size: int,
     return buffer
 
 
+@cache
 def _in_steps(steps: Callable[..., Any]) -> Handler:
     def handler(controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]) -> Any:
         task = controller.running
@@ -142,6 +143,7 @@ def _in_steps(steps: Callable[..., Any]) -> Handler:
 # -- operations --------------------------------------------------------------------------------------------------------
 
 
+@cache
 def _whole(waits: str) -> Handler:
     """``send`` and ``recv`` and their like: one operation, which may have to wait."""
 

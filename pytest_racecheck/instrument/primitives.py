@@ -6,21 +6,33 @@ The real object does the real thing. Its own locks are no choices while it does,
 from __future__ import annotations
 
 import queue
+import sys
 import threading
+from _thread import get_ident
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass, field
 from multiprocessing import synchronize
+from types import FunctionType
 from typing import Any, Final, NamedTuple
 
 from pytest_racecheck.core.controller import Controller
+from pytest_racecheck.core.passed import SURE
 from pytest_racecheck.core.task import Task
-from pytest_racecheck.core.values import WHOLE, Kind, Operation, Passing, Site
+from pytest_racecheck.core.values import WHOLE, Kind, Operation, Passing, Site, new_operation
+from pytest_racecheck.instrument.accesses import admitted
+from pytest_racecheck.instrument.at_once import AT_ONCE, UNDECIDED, AtOnce
+from pytest_racecheck.instrument.futures import LOOKS, UNSEEN
 from pytest_racecheck.instrument.marking import PASSED
 from pytest_racecheck.instrument.names import container_name
 from pytest_racecheck.instrument.sharing import Place
-from pytest_racecheck.instrument.synchronisation import BUILT_FROM_LOCKS
+from pytest_racecheck.instrument.stand_ins import Call
+from pytest_racecheck.instrument.state import STATE
+from pytest_racecheck.instrument.synchronisation import BUILT_FROM_LOCKS, argument_of
 from pytest_racecheck.instrument.targets import target_of
+
+GOES_PLAINLY = True
+"""Whether hooks are left out where nobody can tell the difference; tests compare both."""
 
 
 class Within(NamedTuple):
@@ -72,7 +84,7 @@ class Within(NamedTuple):
         what = "last " if self.waits in _TAKES_MORE else ""
         return f" ({what}{name}() by task {last.task.id}, at {last.site.filename}:{last.site.line})"
 
-    def _others(self, name: str) -> list[Call]:
+    def _others(self, name: str) -> list[Done]:
         return [each for each in DONE.get(id(self.owner), ()) if each.name == name and each.task is not self.task]
 
     def whom(self) -> list[Task]:
@@ -89,7 +101,7 @@ class Within(NamedTuple):
         return f"the lock of {_name(self.site, self.owner)}"
 
 
-class Call(NamedTuple):
+class Done(NamedTuple):
     """An operation on an object, in a run that is recorded; the object is kept, or another would get its identity."""
 
     owner: Any
@@ -98,7 +110,7 @@ class Call(NamedTuple):
     site: Site
 
 
-DONE: Final[dict[int, list[Call]]] = {}
+DONE: Final[dict[int, list[Done]]] = {}
 """For this run, where it is recorded: identity of an object -> the operations on it."""
 
 
@@ -114,7 +126,8 @@ UNHEARD: Final[dict[int, Unheard]] = {}
 """For this run: identity of a condition -> the last notification, where that was in vain."""
 
 
-class Primitive(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Primitive:
     """One method of a class that is built from locks."""
 
     function: Any
@@ -132,34 +145,98 @@ class Primitive(NamedTuple):
     """What the object is called as the target of operations."""
     tell: Callable[[Controller, Task, Site, Any], None] | None = None
     """What is to be told of the operation just before it is done."""
+    settles: bool = False
+    """Whether it waits until a future is decided: that stays so, and waiting is the one operation."""
+    at_once: AtOnce | None = field(init=False)
 
-    def announce(
-        self, controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]
-    ) -> Any:
-        """Announce the operation; a handler of a stand-in."""
-        task = controller.running
-        if task is None:
-            return function
-        if task.within is not None and site.module in BUILT_FROM_LOCKS:
-            controller.touch("read" if self.looks else self.kind, self.target(owner), inner=not task.within.open)
-            return function
-        if controller.concurrent:
-            passes = self.passes if type(owner) is queue.Queue else _UNORDERED.get(self.passes, self.passes)
-            target = self.target(owner)
-            controller.reach(Operation(self.kind, site, target, looks=self.looks, open=self.open, passes=passes))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at_once", AT_ONCE.get(self.function))
+
+    def stand_in(self, original: FunctionType) -> Call:
+        """Make what a call of the method does, see `stand_ins`."""
+        at_once = self.at_once
+        look = UNSEEN.look if self.function in LOOKS else None
+        submits = self.function is ThreadPoolExecutor.submit
+
+        def call(owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+            try:
+                if look is not None:
+                    look(owner)
+                controller = STATE.controller
+                task = controller.running
+                if task is None or (get_ident() != controller.ident and not admitted(controller)):
+                    return original(owner, *arguments, **keywords)
+                PASSED[SURE] = True  # what stands here is a Python function, which is entered now
+                site = STATE.discoverer.site_of_call(sys._getframe(2), original)
+                site.keywords = tuple(keywords)
+                given = (*arguments, *keywords.values()) if keywords else arguments
+                if task.within is not None and site.module in BUILT_FROM_LOCKS:
+                    within = task.within
+                    controller.touch("read" if self.looks else self.kind, self.target(owner), inner=not within.open)
+                else:
+                    if not self._announce(controller, task, site, owner, given):
+                        arguments, keywords = (0,), {}  # nothing comes any more, so it need not wait
+                    within = None
+                # A strategy that follows is told of every object inside that is touched, and the hooks do that.
+                if at_once and controller.touched is None and GOES_PLAINLY and at_once.is_sure(site, owner, given):
+                    PASSED[SURE] = True  # as when it enters the function itself, with its marks
+                    result = at_once.perform(controller, original, owner, arguments, keywords)
+                else:
+                    result = perform(
+                        task, within or self._within(task, site, owner), original, owner, *arguments, **keywords
+                    )
+                if self.at_last and within is None:
+                    PASSED.clear()
+                if submits:
+                    controller.hold(arguments, keywords, result)
+                return result
+            finally:
+                del owner  # else an exception that a future keeps would keep the future
+
+        return call
+
+    def _announce(self, controller: Controller, task: Task, site: Site, owner: Any, arguments: tuple[Any, ...]) -> bool:
+        """Announce the operation; ``False`` if it was waited for, and the time was over."""
+        in_time = True
+        if self.settles and type(owner) is Future:
+            in_time = self._reach_decision(controller, task, site, owner, arguments)
+        elif controller.concurrent:
+            controller.reach(self._operation(site, owner))
         if controller.recorder is not None:
             text = f"{_name(site, owner)}.{self.function.__name__}()"
             controller.recorder.synchronisation(site, self.kind, owner, text)  # type: ignore[attr-defined]
-            DONE.setdefault(id(owner), []).append(Call(owner, self.function.__name__, task, site))
+            DONE.setdefault(id(owner), []).append(Done(owner, self.function.__name__, task, site))
         if self.tell is not None:
             self.tell(controller, task, site, owner)
+        return in_time
+
+    def _operation(self, site: Site, owner: Any) -> Operation:
+        passes = self.passes if type(owner) is queue.Queue or self.passes not in _UNORDERED else _UNORDERED[self.passes]
+        return new_operation((self.kind, site, self.target(owner), WHOLE, (), self.looks, self.open, passes))
+
+    def _reach_decision(
+        self, controller: Controller, task: Task, site: Site, future: Any, arguments: tuple[Any, ...]
+    ) -> bool:
+        """Announce that a task waits for a future to be decided; ``False`` if the time was over before it was."""
+        timeout = argument_of(site, arguments, 0, "timeout", None)
+        decided = future._state not in UNDECIDED and not controller.concurrent
+        if decided or (timeout is not None and (type(timeout) not in (int, float) or timeout <= 0)):
+            if controller.concurrent:
+                controller.reach(self._operation(site, future))
+            return True
+        if controller.recorder is not None:
+            DONE.setdefault(id(future), [])  # what others do to it is of interest from now on
+        deadline = None if timeout is None else controller.clock.now + timeout
+        within = self._within(task, site, future)
+        operation = self._operation(site, future)
+        in_time = controller.reach(operation, lambda: future._state in UNDECIDED, deadline, within.explain, within.whom)
+        if not in_time:
+            controller.touch("give-up", id(future))
+        return in_time
+
+    def _within(self, task: Task, site: Site, owner: Any) -> Within:
         changed = () if self.looks or self.function in _WAITS else ((self.target(owner), WHOLE),)
-        within = Within(site, owner, self.waits, task, changed, self.open)
-        if self.at_last:
-            return partial(_perform_at_last, task, within, function)
-        if self.function is ThreadPoolExecutor.submit:
-            return partial(_submit, controller, task, within, function)
-        return partial(perform, task, within, function)
+        return Within(site, owner, self.waits, task, changed, self.open)
 
 
 _WAITS: Final = (threading.Condition.wait, synchronize.Condition.wait)
@@ -180,19 +257,7 @@ def perform(task: Task, within: Within, function: Any, *arguments: Any, **keywor
         return function(*arguments, **keywords)
     finally:
         task.within = before
-        del within, function  # else an exception that a future keeps would keep the future
-
-
-def _perform_at_last(task: Task, within: Within, function: Any, *arguments: Any, **keywords: Any) -> Any:
-    result = perform(task, within, function, *arguments, **keywords)
-    PASSED.clear()
-    return result
-
-
-def _submit(controller: Controller, task: Task, within: Within, function: Any, *arguments: Any, **keywords: Any) -> Any:
-    future = perform(task, within, function, *arguments, **keywords)
-    controller.hold(arguments, keywords, future)
-    return future
+        del within, function, arguments  # see above
 
 
 def _name(site: Site, owner: object) -> str:
@@ -252,8 +317,8 @@ def _primitives() -> list[Primitive]:
         Primitive(queue.Queue.qsize, "read"),
         Primitive(queue.Queue.empty, "read"),
         Primitive(queue.Queue.full, "read"),
-        Primitive(Future.result, "wait", _DONE, looks=True),
-        Primitive(Future.exception, "wait", _DONE, looks=True),
+        Primitive(Future.result, "wait", _DONE, looks=True, settles=True),
+        Primitive(Future.exception, "wait", _DONE, looks=True, settles=True),
         Primitive(Future.done, "read"),
         Primitive(Future.running, "read"),
         Primitive(Future.cancelled, "read"),
@@ -270,4 +335,4 @@ def _primitives() -> list[Primitive]:
 
 
 PRIMITIVES: Final = _primitives()
-"""Each has a stand-in, whose handler is its `Primitive.announce`."""
+"""Each has a stand-in."""

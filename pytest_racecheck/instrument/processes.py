@@ -7,7 +7,7 @@ import os
 import signal
 from _thread import get_ident
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from multiprocessing import process
 from typing import Any, Final, NamedTuple
 
@@ -245,6 +245,7 @@ def ask(controller: Controller, site: Site, function: Any, owner: Any, arguments
     return partial(_unhooked, controller, function)
 
 
+@cache
 def signalled(number: int) -> Handler:
     """``Process.terminate`` and ``kill``."""
 

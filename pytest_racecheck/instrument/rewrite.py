@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import inspect
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -12,10 +13,11 @@ from types import CodeType
 from typing import Any, Final, NamedTuple
 
 from pytest_racecheck.core.values import Site
+from pytest_racecheck.instrument import harmless
 from pytest_racecheck.instrument.marking import MOST_EXTRA, Marking
 from pytest_racecheck.instrument.slots import Slots, at_calls
 from pytest_racecheck.instrument.special import load_special
-from pytest_racecheck.instrument.splice import Instruction, Position, Step, put_together, take_apart
+from pytest_racecheck.instrument.splice import Instruction, Position, Step, put_together, take_apart, with_way_round
 from pytest_racecheck.instrument.versions import (
     BINARY_OPERATORS,
     COMPARISONS,
@@ -121,11 +123,15 @@ def rewrite(
     namespace: dict[str, Any],
     skipped: list[Skipped] | None = None,
     marked: bool = False,
+    way_round: object = None,
 ) -> CodeType:
     """``code`` and all code inside it, with hooks. Calls that had to be left alone are added to ``skipped``.
 
     ``marked``: it also marks where the interpreter looks for other threads, see `marking`; then the hooks ``call`` and
     ``call_spread`` must store in `PASSED` to whom the return of the call is told.
+
+    A function that is called while ``way_round`` is true runs as if it had neither hooks nor marks; generators always
+    have them.
 
     Names, variables, flags, lines and columns stay as they are. The rank of a site does not depend on the plan.
 
@@ -137,7 +143,8 @@ def rewrite(
         for field in fields(hooks)
         if (hook := getattr(hooks, field.name)) is not None and (plan is Plan.FULL or field.name in SYNCHRONISING)
     }
-    scope = _Scope(_tables(dialect()), wanted, module, namespace, [] if skipped is None else skipped, marked)
+    left_alone = [] if skipped is None else skipped
+    scope = _Scope(_tables(dialect()), wanted, plan, module, namespace, left_alone, marked, way_round)
     return _Rewriting(code, scope, _label(code)).run()
 
 
@@ -168,10 +175,12 @@ class _Scope(NamedTuple):
 
     tables: _Tables
     hooks: dict[str, Hook]
+    plan: Plan
     module: str
     namespace: dict[str, Any]
     skipped: list[Skipped]
     marked: bool
+    way_round: object
 
 
 def _number(name: str) -> int:
@@ -185,6 +194,7 @@ _PRECALL: Final = _number("PRECALL")
 _KW_NAMES: Final = _number("KW_NAMES")
 _LOAD_CONST: Final = _number("LOAD_CONST")
 _LOAD_ATTR: Final = _number("LOAD_ATTR")
+_LOAD_GLOBAL: Final = _number("LOAD_GLOBAL")
 _LOAD_METHOD: Final = _number("LOAD_METHOD")
 _LOAD_SPECIAL: Final = _number("LOAD_SPECIAL")
 _COPY: Final = _number("COPY")
@@ -207,6 +217,7 @@ _GLOBAL: Final = frozenset({"read_global", "write_global", "delete_global"})
 _COMPILERS_CELLS: Final = frozenset({"__class__", "__classdict__"})
 _CALL_PREFIXES: Final = frozenset({_PRECALL, _KW_NAMES})
 """Nothing may come between these and their CALL."""
+_RESUMABLE: Final = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _NEW_VALUES: Final = frozenset({_LOAD_CONST, _CONVERT_VALUE})
 """What these push is nobody else's."""
 
@@ -252,7 +263,10 @@ class _Rewriting:
         if self.marking is not None:
             self.marking.mark(self.instructions, self.targets, self.is_bool)
             self.extra_stack = max(self.extra_stack, MOST_EXTRA)
-        return put_together(self.code, self.pieces, self.constants, self.extra_stack)
+        pieces = self.pieces
+        if self.scope.way_round is not None and not self.code.co_flags & _RESUMABLE:
+            pieces = with_way_round(pieces, take_apart(self.code), self.constant(self.scope.way_round))
+        return put_together(self.code, pieces, self.constants, self.extra_stack)
 
     # Building blocks
 
@@ -405,12 +419,13 @@ class _Rewriting:
             instruction.before = self.tell(site, (self.dialect.exit_depth,))
 
     def call(self, index: int, instruction: Instruction) -> None:
-        slots = self.calls.get(index)
+        known = self.calls.get(index)
         above = 1 if instruction.opcode == _CALL_KW else 0
-        found = None if slots is None else self.callable_at(slots, instruction.argument, above)
-        if slots is None or found is None:
+        found = None if known is None else self.callable_at(known.slots, instruction.argument, above)
+        if known is None or found is None:
             self.skip(instruction)
             return
+        slots = known.slots
         depth, count = found
         start = index
         while self.instructions[start - 1].opcode in _CALL_PREFIXES:
@@ -422,7 +437,10 @@ class _Rewriting:
             if self.marking is not None and self.marking.looks.exit_always:
                 instruction.after = self.marking.passed()
             return
-        site = self.site(instruction.position, "call", "", self.keywords(index, start))
+        called = self.harmless_call(known.loader)
+        site = self.site(instruction.position, "" if called else "call", "", self.keywords(index, start))
+        if called and self.marking is not None and harmless.is_looked_after(*called):
+            instruction.after = self.marking.passed()
         if site is None:
             return
         # The compiler spreads more than about thirty arguments, so this stays short.
@@ -434,10 +452,11 @@ class _Rewriting:
         self.instructions[start].before = before
 
     def call_spread(self, index: int, instruction: Instruction) -> None:
-        slots = self.calls.get(index)
-        if slots is None:
+        known = self.calls.get(index)
+        if known is None:
             self.skip(instruction)
             return
+        slots = known.slots
         mapping = bool(instruction.argument & 1) if self.dialect.spread_has_flag else not slots.is_null(1)
         above = int(mapping or not self.dialect.spread_has_flag)
         found = self.callable_at(slots, 0, above + 1)
@@ -471,6 +490,21 @@ class _Rewriting:
             return lower, count + 1
         callable_, null = (upper, lower) if self.dialect.null_first else (lower, upper)
         return (callable_, count) if slots.is_null(null) and not slots.is_null(callable_) else None
+
+    def harmless_call(self, loader: Instruction | None) -> tuple[str, dict[str, Any] | None] | None:
+        """What is called, see `harmless`, if it is known of what was loaded like that: calling it concerns nobody."""
+        if self.scope.plan is Plan.FULL or self.scope.module not in harmless.MODULES or loader is None:
+            return None
+        names = self.code.co_names
+        called: tuple[str, dict[str, Any] | None]
+        if loader.opcode == _LOAD_GLOBAL:
+            called = (names[loader.argument >> 1], self.scope.namespace)
+        else:
+            access = self.scope.tables.accesses.get(loader.opcode)
+            if access is None:
+                return None
+            called = (names[loader.argument >> access.shift], None)
+        return called if harmless.is_harmless(*called) else None
 
     def keywords(self, index: int, start: int) -> tuple[str, ...]:
         carrier = self.instructions[start]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from multiprocessing import shared_memory
 from typing import Any
 
@@ -15,6 +15,7 @@ from pytest_racecheck.instrument.primitives import Within, perform
 from pytest_racecheck.instrument.stand_ins import Handler
 
 
+@cache
 def _item(kind: Kind) -> Handler:
     def handler(controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]) -> Any:
         index = arguments[0] if arguments and type(arguments[0]) is int else None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Final, NamedTuple
 
-from pytest_racecheck.instrument.splice import Pieces
+from pytest_racecheck.instrument.splice import Instruction, Pieces
 from pytest_racecheck.instrument.versions import Dialect
 
 
@@ -22,6 +22,10 @@ class Slots(NamedTuple):
     nulls: int
     exits: int
 
+    def below_null(self) -> int:
+        """How many values lie below the topmost NULL; -1 if there is none."""
+        return self.depth - (self.nulls & -self.nulls).bit_length() if self.nulls else -1
+
     def is_null(self, depth: int) -> bool:
         """Whether the value that deep (1 is the top) is NULL."""
         return bool(self.nulls >> depth - 1 & 1)
@@ -29,6 +33,14 @@ class Slots(NamedTuple):
     def is_exit(self, depth: int) -> bool:
         """Whether the value that deep is what ``with`` will call at its end."""
         return bool(self.exits >> depth - 1 & 1)
+
+
+class AtCall(NamedTuple):
+    """What is known where a call is made."""
+
+    slots: Slots
+    loader: Instruction | None
+    """What pushed the topmost NULL: that comes along with the callable, if the call has one."""
 
 
 _Move = Callable[[Slots, int], Slots]
@@ -41,17 +53,22 @@ _FINAL: Final = frozenset(
     )
 )  # fmt: skip
 """Nothing falls through these."""
+_LOADERS: Final = frozenset(
+    dis.opmap.get(name, -1) for name in ("PUSH_NULL", "LOAD_GLOBAL", "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
+)
+"""What pushes a NULL, if its argument says so."""
 _CALLS: Final = frozenset(dis.opmap.get(name, -1) for name in ("CALL", "CALL_KW", "CALL_FUNCTION_EX"))
 _END_ASYNC_FOR: Final = dis.opmap.get("END_ASYNC_FOR", -1)
 _takes_argument: Final = frozenset(getattr(dis, "hasarg", range(dis.HAVE_ARGUMENT, 256)))
 
 
-def at_calls(pieces: Pieces, dialect: Dialect) -> dict[int, Slots]:
+def at_calls(pieces: Pieces, dialect: Dialect) -> dict[int, AtCall]:
     """The stack before every call, by index; a call that no known way leads to is left out.
 
     One pass in the order of the code suffices: the compiler puts nothing before all of what jumps to it.
     """
-    found: dict[int, Slots] = {}
+    found: dict[int, AtCall] = {}
+    loaders: dict[int, Instruction] = {}
     known: dict[int, Slots] = {}
     moves = _moves(dialect)
     guards: dict[int, list[int]] = {}
@@ -68,10 +85,13 @@ def at_calls(pieces: Pieces, dialect: Dialect) -> dict[int, Slots]:
             _, _, handler, depth, push_offset = pieces.guards[number]
             known.setdefault(handler, _moved(slots, slots.depth - depth, 1 + push_offset))
         if opcode in _CALLS:
-            found[index] = slots
+            found[index] = AtCall(slots, loaders.get(slots.below_null()))
         move = moves.get(opcode)
         if move is not None:
+            nulls = slots.nulls.bit_count()
             slots = move(slots, instruction.argument)
+            if opcode in _LOADERS and slots.nulls.bit_count() > nulls:
+                loaders[slots.below_null()] = instruction
         else:
             if instruction.target is not None and opcode != _END_ASYNC_FOR:
                 known.setdefault(instruction.target, _shifted(slots, _effect(opcode, instruction.argument, True)))

@@ -19,6 +19,14 @@ Position = tuple[int | None, int | None, int | None, int | None]
 Step = tuple[int, int]
 """Opcode and argument of an instruction that is put in; never a jump."""
 
+_RESUME: Final = dis.opmap["RESUME"]
+_LOAD_CONST: Final = dis.opmap["LOAD_CONST"]
+_TEST: Final = tuple(
+    dis.opmap[name]
+    for name in ("LOAD_CONST", "TO_BOOL", "POP_JUMP_FORWARD_IF_TRUE", "POP_JUMP_IF_TRUE", "NOT_TAKEN")
+    if name in dis.opmap
+)
+"""Jumps if a constant is true."""
 _EXTENDED_ARG: Final = dis.opmap["EXTENDED_ARG"]
 _JUMPS: Final = frozenset(dis.hasjrel)
 _BACKWARD: Final = frozenset(
@@ -95,6 +103,38 @@ def take_apart(code: CodeType) -> Pieces:
         for start, length, handler, depth in _read_exception_table(code.co_exceptiontable)
     ]
     return Pieces(instructions, guards)
+
+
+def with_way_round(pieces: Pieces, plain: Pieces, gate: int) -> Pieces:
+    """Both one after the other, behind one beginning: ``plain`` is what runs while the constant ``gate`` is true.
+
+    Both must have been taken from the same code, one that is no generator: there is one RESUME.
+    """
+    entry = next(index for index, each in enumerate(plain.instructions) if each.opcode == _RESUME) + 1
+    position = plain.instructions[entry - 1].position
+    test = [Instruction(opcode, gate if opcode == _LOAD_CONST else 0, position) for opcode in _TEST]
+    first = len(test)
+    second = first + len(pieces.instructions) - entry
+    _move_targets(pieces, entry, first)
+    _move_targets(plain, entry, second)
+    next(each for each in test if each.opcode in _JUMPS).target = entry + second
+    return Pieces(
+        [*pieces.instructions[:entry], *test, *pieces.instructions[entry:], *plain.instructions[entry:]],
+        [*_moved(pieces.guards, first), *_moved(plain.guards, second)],
+    )
+
+
+def _move_targets(pieces: Pieces, entry: int, distance: int) -> None:
+    for instruction in pieces.instructions:
+        if instruction.target is not None and instruction.target >= entry:
+            instruction.target += distance
+
+
+def _moved(guards: Iterable[Guard], distance: int) -> Iterator[Guard]:
+    return (
+        each._replace(start=each.start + distance, end=each.end + distance, handler=each.handler + distance)
+        for each in guards
+    )
 
 
 def put_together(code: CodeType, pieces: Pieces, constants: Iterable[Any], extra_stack: int) -> CodeType:

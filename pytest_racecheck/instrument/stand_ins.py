@@ -16,17 +16,23 @@ from pytest_racecheck.core.passed import SURE
 from pytest_racecheck.core.values import Site
 from pytest_racecheck.instrument.accesses import admitted
 from pytest_racecheck.instrument.marking import PASSED
-from pytest_racecheck.instrument.state import STATE
+from pytest_racecheck.instrument.state import PLAINLY, STATE
 
 Handler = Callable[[Controller, Site, Any, Any, tuple[Any, ...]], Any]
 """Called with the site of the call, the function bound to its object, the object, and the other arguments; returns what
 is called in place of the bound function, with the same arguments."""
 
-_PLACE: Final = 987_654_321
+_STAND_IN: Final = 987_654_321
+_ORIGINAL: Final = 987_654_322
+_PASSES: Final = 987_654_323
 
 
 def _template(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
-    stand_in: Any = 987_654_321  # `_PLACE`: the constant that is replaced
+    stand_in: Any = 987_654_321  # these constants are replaced
+    original: Any = 987_654_322
+    passes: Any = 987_654_323
+    if passes:
+        return original(self, *arguments, **keywords)
     try:
         return stand_in(self, arguments, keywords)
     finally:
@@ -34,108 +40,82 @@ def _template(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
 
 
 def _free_template(*arguments: Any, **keywords: Any) -> Any:
-    stand_in: Any = 987_654_321  # `_PLACE`
+    stand_in: Any = 987_654_321
     return stand_in(None, arguments, keywords)
 
 
-class _StandIn:
-    """What a call of a function does while an exploration goes on."""
+Call = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+"""What a call of a function does while an exploration goes on: with the object, and the other arguments."""
 
-    __slots__ = ("_free", "_handler", "_original")
-
-    def __init__(self, original: FunctionType, handler: Handler, *, free: bool = False) -> None:
-        self._original = original
-        self._handler = handler
-        self._free = free
-
-    def __call__(self, owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        instead: Any = None
-        try:
-            instead = self._original if self._free else partial(self._original, owner)
-            controller = STATE.controller
-            if get_ident() == controller.ident or admitted(controller):
-                PASSED[SURE] = True  # what stands here is a Python function, which is entered now
-                site = STATE.discoverer.site_of_call(_caller(sys._getframe(2)), self._original.__name__)
-                instead = self._handler(controller, site, instead, owner, (*arguments, *keywords.values()))
-            return instead(*arguments, **keywords)
-        finally:
-            del owner, instead
-
-
-class _Told:
-    """What a call does that is only told to somebody, in whatever thread it is made."""
-
-    __slots__ = ("_original", "_tell")
-
-    def __init__(self, original: FunctionType, tell: Callable[[Any], None]) -> None:
-        self._original = original
-        self._tell = tell
-
-    def __call__(self, owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        try:
-            self._tell(owner)
-            return self._original(owner, *arguments, **keywords)
-        finally:
-            del owner
-
-
-class _Made:
-    """The same, of an object when it was made."""
-
-    __slots__ = ("_original", "_tell")
-
-    def __init__(self, original: FunctionType, tell: Callable[[Any], None]) -> None:
-        self._original = original
-        self._tell = tell
-
-    def __call__(self, owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        self._original(owner, *arguments, **keywords)
-        self._tell(owner)
-
-
-class _ToldAfter:
-    """The same, of what a function that belongs to no object has returned."""
-
-    __slots__ = ("_original", "_tell")
-
-    def __init__(self, original: FunctionType, tell: Callable[[Any], None]) -> None:
-        self._original = original
-        self._tell = tell
-
-    def __call__(self, _owner: None, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        result = self._original(*arguments, **keywords)
-        self._tell(result)
-        return result
+Maker = Callable[[FunctionType], Call]
+"""Makes it from the function as it was."""
 
 
 def handled(function: Any, handler: Handler) -> CodeType:
     """Make the code that asks a handler what to do in place of the function."""
-    return _code(function, _StandIn(_copy(function), handler))
+    return replaced(function, handler, partial(_asking, handler, free=False), asks=True)
 
 
 def handled_function(function: Any, handler: Handler) -> CodeType:
     """Make the same for a function that belongs to no object: the handler is given none."""
-    return _code(function, _StandIn(_copy(function), handler, free=True), _free_template.__code__)
+    return replaced(function, handler, partial(_asking, handler, free=True), asks=True, free=True)
+
+
+def _asking(handler: Handler, original: FunctionType, *, free: bool) -> Call:
+    def call(owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        instead: Any = None
+        try:
+            instead = original if free else partial(original, owner)
+            controller = STATE.controller
+            if get_ident() == controller.ident or admitted(controller):
+                PASSED[SURE] = True  # what stands here is a Python function, which is entered now
+                site = STATE.discoverer.site_of_call(sys._getframe(2), original)
+                instead = handler(controller, site, instead, owner, (*arguments, *keywords.values()))
+            return instead(*arguments, **keywords)
+        finally:
+            del owner, instead
+
+    return call
 
 
 def told_after(function: Any, tell: Callable[[Any], None]) -> CodeType:
     """Make the code that calls a function, in whatever thread, and tells somebody what it has returned."""
-    return _code(function, _ToldAfter(_copy(function), tell), _free_template.__code__)
+
+    def make(original: FunctionType) -> Call:
+        def call(_owner: None, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+            result = original(*arguments, **keywords)
+            tell(result)
+            return result
+
+        return call
+
+    return replaced(function, tell, make, free=True)
 
 
 def told_made(function: Any, tell: Callable[[Any], None]) -> CodeType:
     """Make the code that calls an ``__init__``, in whatever thread, and tells somebody of the object."""
-    return _code(function, _Made(_copy(function), tell))
 
+    def make(original: FunctionType) -> Call:
+        def call(owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+            original(owner, *arguments, **keywords)
+            tell(owner)
 
-def is_handled(function: Any) -> bool:
-    """Whether a function has a stand-in now."""
-    return any(type(constant) is _StandIn for constant in function.__code__.co_consts)
+        return call
+
+    return replaced(function, tell, make, always=True)
 
 
 def told(function: Any, tell: Callable[[Any], None]) -> CodeType:
     """Make the code that tells somebody on which object the function is called, and does what it does."""
-    return _code(function, _Told(_copy(function), tell))
+
+    def make(original: FunctionType) -> Call:
+        def call(owner: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+            tell(owner)
+            return original(owner, *arguments, **keywords)
+
+        return call
+
+    return replaced(function, tell, make, always=True)
 
 
 _ACTIONS: Final = {"__enter__": "enter", "__exit__": "leave"}
@@ -162,7 +142,7 @@ def site_of(frame: FrameType, name: str) -> Site:
     )
 
 
-def _caller(frame: FrameType) -> FrameType:
+def caller(frame: FrameType) -> FrameType:
     """The frame that called: a stand-in may stand before another one."""
     while is_ours(frame.f_code.co_filename) and frame.f_back is not None:
         frame = frame.f_back
@@ -178,9 +158,37 @@ def _copy(function: Any) -> FunctionType:
     return copy
 
 
-def _code(function: Any, stand_in: object, template: CodeType = _template.__code__) -> CodeType:
-    return template.replace(
-        co_consts=tuple([stand_in if constant == _PLACE else constant for constant in template.co_consts]),
-        co_name=function.__name__,
-        co_qualname=function.__qualname__,
-    )
+_made: Final[dict[tuple[int, object], tuple[CodeType, CodeType]]] = {}
+"""For each code that was replaced, and by what: made once, as a free-threaded build never frees a constant."""
+_handling: Final[dict[int, CodeType]] = {}
+"""Those of what was made, by identity, that ask somebody what to do."""
+
+
+def is_handled(function: Any) -> bool:
+    """Whether there is somebody, now, who is asked what a call of the function does."""
+    return _handling.get(id(function.__code__)) is function.__code__
+
+
+def replaced(
+    function: Any, key: object, make: Maker, *, always: bool = False, asks: bool = False, free: bool = False
+) -> CodeType:
+    """Make the code that calls what is made from the function; once for each key, which stands for that.
+
+    Unless it is to do so ``always``, the function itself is called where nobody need hear of it. ``free``: it belongs
+    to no object. ``asks``: what is made says what a call does, see `is_handled`.
+    """
+    old: CodeType = function.__code__
+    known = _made.get((id(old), key))
+    if known is None or known[0] is not old:
+        original = _copy(function)
+        values = {_STAND_IN: make(original), _ORIGINAL: original, _PASSES: not always and PLAINLY}
+        template = (_free_template if free else _template).__code__
+        new = template.replace(
+            co_consts=tuple([values.get(constant, constant) for constant in template.co_consts]),
+            co_name=function.__name__,
+            co_qualname=function.__qualname__,
+        )
+        known = _made[id(old), key] = (old, new)
+        if asks:
+            _handling[id(new)] = new
+    return known[1]

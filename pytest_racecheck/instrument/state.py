@@ -15,16 +15,26 @@ class State:
     look-up.
     """
 
-    __slots__ = ("controller", "discoverer", "recorder", "sharing", "starting", "synchronisation")
+    __slots__ = ("controller", "discoverer", "entries", "sharing", "starting")
 
     def __init__(self) -> None:
         self.controller = Controller.idle()
         self.sharing = Sharing()
-        self.recorder: Any = None
         self.discoverer: Any = None
-        self.synchronisation: Any = None
+        self.entries: dict[int, Any] = {}
+        """What it knows of code, see `prepared`: by identity."""
         self.starting: Any = None
         """The thread that a task is just starting, see `instrument.threads`."""
 
 
+class Switch(list[None]):
+    """True or false for rewritten code, which holds it as a constant: so it must be the same object all the time."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
 STATE: Final = State()
+
+PLAINLY: Final = Switch()
+"""True while the running task does something in one step that surely waits for nothing: no hook need look at it."""

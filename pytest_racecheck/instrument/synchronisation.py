@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.task import Task
-from pytest_racecheck.core.values import Kind, Operation, Passing, Site
+from pytest_racecheck.core.values import WHOLE, Kind, Operation, Passing, Site, new_operation
 from pytest_racecheck.instrument.names import managers_of, source_of
 from pytest_racecheck.instrument.state import STATE
 from pytest_racecheck.instrument.targets import target_of
@@ -147,7 +147,8 @@ def take(controller: Controller, site: Site, lock: Any, timeout: float = -1) -> 
             task.within.owner._waiters.remove(lock)  # a notification that comes later is for somebody else
         task.wakes = False
     else:
-        operation = Operation("acquire", task.within.site if inside else site, target_of(lock))
+        place = task.within.site if inside else site
+        operation = new_operation(("acquire", place, target_of(lock), WHOLE, (), False, False, ""))
         wanted = Wanted(operation.target, site, task.within if inside else None)
         granted = controller.reach(operation, blocked, deadline, wanted.explain, wanted.whom)
     if granted:
@@ -208,7 +209,7 @@ def give_back(controller: Controller, site: Site, lock: Any, *, fully: bool = Fa
     elif inside:
         controller.touch("release", target_of(lock), inner=not task.within.open)
     elif controller.concurrent:
-        controller.reach(Operation("release", site, target_of(lock)))
+        controller.reach(new_operation(("release", site, target_of(lock), WHOLE, (), False, False, "")))
     HOLDERS.released(lock, fully=fully)
     if controller.recorder is not None and not inside:
         controller.recorder.synchronisation(site, "release", lock, lock_name(site))  # type: ignore[attr-defined]
@@ -301,10 +302,10 @@ def _acquire(controller: Controller, site: Site, function: Any, owner: Any, argu
     waits = argument_of(site, arguments, 0, "block" if "block" in site.keywords else "blocking", True)
     timeout = argument_of(site, arguments, 1, "timeout", -1)
     timeout = -1 if timeout is None else timeout
-    if not waits:
-        try_to_take(controller, site, owner)
-        return function
     if not isinstance(timeout, int | float):
+        return function
+    if not waits or timeout == 0:
+        try_to_take(controller, site, owner)
         return function
     return function if take(controller, site, owner, timeout) else _never
 
@@ -326,30 +327,31 @@ def _release_save(controller: Controller, site: Site, function: Any, owner: Any,
 
 def _get(controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]) -> Any:
     """``SimpleQueue.get``."""
-    waits = argument_of(site, arguments, 0, "block", True)
     timeout = argument_of(site, arguments, 1, "timeout", None)
     if not isinstance(timeout, int | float | None) or (timeout is not None and timeout < 0):
         return function  # raises what it always raises
-    task = controller.running
-    if task is None:
+    if function.__name__ == "get_nowait" or timeout == 0 or not argument_of(site, arguments, 0, "block", True):
+        return _tell(controller, site, function, owner, "update", "get")
+    if controller.running is None:
         return function
-    if not waits or function.__name__ == "get_nowait":
-        return _put(controller, site, function, owner, arguments)
     if controller.concurrent:
-        controller.reach(Operation("update", site, target_of(owner), passes="get"))
-    if not owner.empty():
-        return function
+        controller.reach(new_operation(("update", site, target_of(owner), WHOLE, (), False, False, "get")))
+    return function if not owner.empty() or _wait_for_item(controller, site, owner, timeout) else _get_nowait(owner)
+
+
+def _wait_for_item(controller: Controller, site: Site, items: Any, timeout: float | None) -> bool:
     deadline = None if timeout is None else controller.clock.now + timeout
     name = re.sub(r"\.get\(.*\)$", "", source_of(site))
-    operation = Operation("wait", site, target_of(owner), passes="get")
-    if controller.reach(operation, owner.empty, deadline, lambda: f"waits for an item in {name}"):
-        return function
-    controller.touch("give-up", target_of(owner))
-    return partial(_get_nowait, owner)  # raises Empty, as the real one would now
+    operation = Operation("wait", site, target_of(items), passes="get")
+    came = controller.reach(operation, items.empty, deadline, lambda: f"waits for an item in {name}")
+    if not came:
+        controller.touch("give-up", target_of(items))
+    return came
 
 
-def _get_nowait(owner: Any, *_arguments: object, **_keywords: object) -> Any:
-    return owner.get_nowait()
+def _get_nowait(owner: Any) -> Callable[..., Any]:
+    """What raises Empty, as the real one would when the time is over."""
+    return lambda *_arguments, **_keywords: owner.get_nowait()
 
 
 def _put(controller: Controller, site: Site, function: Any, owner: Any, arguments: tuple[Any, ...]) -> Any:
@@ -368,7 +370,7 @@ def _tell(controller: Controller, site: Site, function: Any, owner: Any, kind: K
         if is_inside(task, site):
             controller.touch(kind, target_of(owner), inner=not task.within.open)
         else:
-            controller.reach(Operation(kind, site, target_of(owner), passes=passes))
+            controller.reach(new_operation((kind, site, target_of(owner), WHOLE, (), False, False, passes)))
     return function
 
 

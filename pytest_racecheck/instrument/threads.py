@@ -15,6 +15,7 @@ from pytest_racecheck.core.baton import Baton, make_baton
 from pytest_racecheck.core.controller import Controller
 from pytest_racecheck.core.errors import Unwind
 from pytest_racecheck.core.failures import failure_of
+from pytest_racecheck.core.interrupt import calm, settle
 from pytest_racecheck.core.task import Task, special_site
 from pytest_racecheck.core.values import WHOLE, Failure, Operation, Site
 from pytest_racecheck.core.workers import release_end_of
@@ -223,7 +224,7 @@ def _to_the_end(controller: Controller, task: Task, function: Callable[[], objec
     try:
         function()
     except Unwind:  # pushed once more on its way out
-        pass
+        calm(task.ident)
     finally:
         controller.task_ended(task)
 
@@ -241,8 +242,9 @@ def _run_here(controller: Controller, starting: Starting, function: Any) -> Any:
 def _run(controller: Controller, task: Task, function: Callable[[], object]) -> None:
     try:
         _run_reporting(controller, task, function)
+        settle()
     except Unwind:  # pushed once more on its way out
-        pass
+        calm(task.ident)
     finally:
         task.leaving = True
         controller.on_task_end()
@@ -257,7 +259,7 @@ def _run_reporting(controller: Controller, task: Task, function: Callable[[], ob
     try:
         function()
     except (Unwind, SystemExit):
-        pass
+        calm(task.ident)
     except BaseException as error:
         if task.lost:
             return
@@ -306,8 +308,12 @@ def join(controller: Controller, site: Site, function: Any, thread: Any, argumen
         return function  # raises: cannot join current thread
     if not isinstance(timeout, int | float | None):
         return function
+    if timeout is not None and timeout <= 0:
+        if controller.concurrent:
+            controller.reach(Operation("read", site, id(thread)))
+        return partial(_unhooked, controller, function) if task.ended else _not_yet
     awaited = _awaited(site, found)
-    deadline = None if timeout is None else controller.clock.now + max(0.0, timeout)
+    deadline = None if timeout is None else controller.clock.now + timeout
     others = tuple([(key, WHOLE) for key, each in TASKS.items() if each.task is not task and each.task in awaited])
     ended = controller.reach(
         Operation("join", site, id(thread), also=others),

@@ -250,6 +250,39 @@ def test_tasks_that_repeat_themselves_and_change_nothing_are_a_livelock(controll
     assert "task 1 waits to acquire" in failure.message
 
 
+@pytest.mark.parametrize("lapses", [False, True], ids=["operations", "lapses"])
+@pytest.mark.parametrize(("writes", "kind"), [(False, "livelock"), (True, "step-limit")])
+def test_what_is_written_between_operations_is_a_change(
+    controller: Controller, lapses: bool, writes: bool, kind: str
+) -> None:
+    def go_round() -> None:
+        while True:
+            controller.wrote = writes
+            if lapses:
+                controller.lapse()
+            else:
+                controller.reach(Operation("read", SITES[0]))
+
+    strategy = Sequential()
+    strategy.start_run()
+    (failure,) = controller.run([go_round, go_round], strategy).failures
+
+    assert failure.kind == kind
+
+
+def test_what_was_written_long_before_is_none(controller: Controller) -> None:
+    def go_round() -> None:
+        controller.wrote = True
+        while True:
+            controller.reach(Operation("read", SITES[0]))
+
+    strategy = Sequential()
+    strategy.start_run()
+    (failure,) = controller.run([go_round, go_round], strategy).failures
+
+    assert failure.kind == "livelock"
+
+
 def test_one_that_changes_something_is_only_long(controller: Controller) -> None:
     def ask() -> None:
         while True:

@@ -7,7 +7,10 @@ import sys
 import threading
 import weakref
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from pytest_racecheck.core.baton import make_baton
 from pytest_racecheck.core.errors import Unwind
@@ -97,6 +100,20 @@ def test_one_that_was_pushed_serves_nobody_more() -> None:
     worker.thread.join(10)
     assert not worker.thread.is_alive()
     pool.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_those_that_ended_give_their_descriptors_back_before_the_end() -> None:
+    pool = WorkerPool()
+    open_files = []
+    for _ in range(10):
+        worker = pool.lend()
+        pool.discard(worker)
+        worker.thread.join(10)
+        open_files.append(len(list(Path("/proc/self/fd").iterdir())))
+    pool.stop()
+
+    assert open_files[-1] == open_files[1]
 
 
 def test_no_thread_of_ours_holds_up_the_end_of_the_process() -> None:

@@ -15,6 +15,13 @@ from races import Made, assert_found, assert_silent, explored
 
 Operations = dict[str, tuple[Callable[[], Any], Callable[[Any], object]]]
 
+
+def decided() -> Future[int]:
+    future: Future[int] = Future()
+    future.set_result(1)
+    return future
+
+
 OPERATIONS: Operations = {
     "Event.set": (threading.Event, lambda event: event.set()),
     "Event.clear": (threading.Event, lambda event: event.clear()),
@@ -33,7 +40,10 @@ OPERATIONS: Operations = {
     "SimpleQueue.put": (queue.SimpleQueue, lambda items: items.put(1)),
     "SimpleQueue.get": (lambda: filled(queue.SimpleQueue()), lambda items: items.get()),
     "Future.done": (Future, lambda future: future.done()),
+    "Future.running": (Future, lambda future: future.running()),
     "Future.cancel": (Future, lambda future: future.cancel()),
+    "Future.result of a decided one": (decided, lambda future: future.result()),
+    "Future.exception of a decided one": (decided, lambda future: future.exception(timeout=1)),
     "Future.add_done_callback": (Future, lambda future: future.add_done_callback(bool)),
 }
 

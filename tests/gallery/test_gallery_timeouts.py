@@ -6,9 +6,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 
 import pytest
-from races import Made, assert_silent, explored
+from races import Case, Made, assert_silent, explored
 
 
 def acquire_unlooked() -> Made:
@@ -205,3 +206,61 @@ def test_who_lets_go_and_tries_again_comes_through(strategy: str) -> None:
         return (lambda: body(one, other), lambda: body(other, one)), check
 
     assert_silent(explored(case, runs=200, strategy=strategy))
+
+
+def a_lock_at_once() -> Made:
+    lock = threading.Lock()
+    taken: list[bool] = []
+
+    def take() -> None:
+        taken.append(lock.acquire(timeout=0))
+
+    def hold() -> None:
+        with lock:
+            taken.append(False)
+
+    def check() -> None:
+        assert any(taken), "time of none is not waited for"
+
+    return (take, hold), check
+
+
+def an_item_at_once(make: Callable[[], queue.Queue[int] | queue.SimpleQueue[int]]) -> Case:
+    def case() -> Made:
+        items = make()
+        return (lambda: items.get(timeout=0), lambda: items.put(1)), bool
+
+    return case
+
+
+def an_end_at_once() -> Made:
+    def work() -> None:
+        thread = threading.Thread(target=int)
+        thread.start()
+        thread.join(timeout=0)
+        assert not thread.is_alive()
+
+    return (work, lambda: None), bool
+
+
+def a_result_at_once() -> Made:
+    future: Future[int] = Future()
+    return (lambda: future.result(timeout=0), lambda: future.set_result(1)), bool
+
+
+AT_ONCE = {
+    "lock": a_lock_at_once,
+    "queue": an_item_at_once(queue.Queue),
+    "simple queue": an_item_at_once(queue.SimpleQueue),
+    "thread": an_end_at_once,
+    "future": a_result_at_once,
+}
+
+
+@pytest.mark.parametrize("case", AT_ONCE.values(), ids=AT_ONCE.keys())
+def test_no_time_at_all_is_not_waited_for(case: Case) -> None:
+    """It is over at once, whoever else can move: a look, and no wait."""
+    found = explored(case)
+
+    assert found.findings
+    assert found.findings[0].token, found.findings[0].remarks

@@ -374,3 +374,25 @@ def test_a_poll_waits_as_long_as_it_is_told() -> None:
     result = explored(case(FORK.Pipe, bodies, 2))
 
     assert not result.findings, ended_by(result)
+
+
+# -- no end ----------------------------------------------------------------------------------------------------------
+
+
+class Own:
+    """What every process has of its own."""
+
+    count = 0
+
+
+@pytest.mark.parametrize(("counts", "kind"), [(False, "livelock: no end"), (True, "no end")])
+def test_a_process_that_changes_what_is_its_own_is_only_long(counts: bool, kind: str) -> None:
+    def bodies(flag: Any, _number: Any) -> Sequence[Body]:
+        def ask() -> None:
+            while not flag.is_set():
+                if counts:
+                    Own.count += 1
+
+        return [ask, ask]
+
+    assert ended_by(explored(case(FORK.Event, bodies), runs=1, steps=200)).startswith(kind)

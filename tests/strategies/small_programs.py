@@ -541,6 +541,21 @@ def future_done() -> Made:
     return [lambda: promise.set_result(1), lambda: seen.append(promise.done())], lambda: seen
 
 
+def cancelled_too_late() -> Made:
+    promise, box, seen = Future[int](), Box(), list[int]()
+    promise.set_running_or_notify_cancel()
+
+    def cancel() -> None:
+        box.n = 1
+        promise.cancel()
+
+    def ask() -> None:
+        promise.result()
+        seen.append(box.n)
+
+    return [lambda: promise.set_result(1), cancel, ask], lambda: seen
+
+
 def pool() -> Made:
     box = Box()
 
@@ -608,5 +623,6 @@ PROGRAMS: dict[str, Make] = {
     "asked whether alive": asked_whether_alive,
     "future": future,
     "is it done": future_done,
+    "cancelled too late": cancelled_too_late,
     "pool": pool,
 }
