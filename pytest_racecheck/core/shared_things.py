@@ -17,7 +17,7 @@ class SharedThings:
 
     def number(self, key: Key) -> int:
         """The target that stands for a thing."""
-        number = self._numbers.get(key)
+        number = self._numbers[key] if key in self._numbers else None
         if number is None:
             self._keys.append(key)
             number = self._numbers[key] = -len(self._keys)
