@@ -27,7 +27,9 @@ class SharedThings:
         """What it stands for."""
         return self._keys[-number - 1]
 
-    def forget(self) -> None:
-        """A new run begins."""
+    def forget(self) -> bool:
+        """A new run begins; tell whether there were any in the last one."""
+        were_any = bool(self._keys)
         self._numbers.clear()
         self._keys.clear()
+        return were_any
