@@ -3,7 +3,8 @@
     python benchmarks/parts.py [--profile]
 
 Prints the cost of one hand-off between two threads, of a run of two empty bodies, and of a hook at an access that is no
-choice and at one that is; all by the processor's time, so that other work on the machine matters little. With
+choice and at one that is; and of looking up in a dict what another thread has put there, in two ways. All by the
+processor's time, so that other work on the machine matters little. With
 ``--profile``: the functions that a run of three threads with three locked increments each spends its time in.
 """
 
@@ -127,6 +128,23 @@ def run(make: Callable[[], Sequence[Body]], runs: int, *, walk: bool = False) ->
     return spent / runs
 
 
+def looked_up() -> tuple[float, float]:
+    """Seconds for one ``dict.get``, and for one ``in`` and ``[]``, of a number that another thread has put there."""
+    table: dict[int, int] = {}
+    filling = threading.Thread(target=lambda: table.update({each + ROUNDS: each + ROUNDS for each in range(ROUNDS)}))
+    filling.start()
+    filling.join()
+    keys = [each + ROUNDS for each in range(ROUNDS)]
+    began = time.process_time()
+    for key in keys[: ROUNDS // 2]:
+        table.get(key)
+    between = time.process_time()
+    for key in keys[ROUNDS // 2 :]:
+        _ = table[key] if key in table else None
+    ended = time.process_time()
+    return (between - began) / (ROUNDS // 2), (ended - between) / (ROUNDS // 2)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -143,6 +161,9 @@ def main() -> None:
     print(f"a run of two empty bodies                 {nothing * MICROSECONDS:6.2f} us")
     print(f"an access that is no choice, loop and all {unshared * MICROSECONDS:6.2f} us")
     print(f"an access that is a choice, loop and all  {shared * MICROSECONDS:6.2f} us")
+    by_get, by_item = looked_up()
+    print(f"dict.get of what another thread has made  {by_get * MICROSECONDS:6.2f} us")
+    print(f"the same by ``in`` and ``[]``             {by_item * MICROSECONDS:6.2f} us")
 
 
 if __name__ == "__main__":

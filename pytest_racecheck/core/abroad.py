@@ -235,7 +235,7 @@ class Abroad(Outside):
 
     def result_of(self, task_id: TaskId) -> tuple[bool, Any] | None:
         """What the process that began with this task has told; ``None`` if it did not come so far."""
-        return self.results.get(task_id)
+        return self.results[task_id] if task_id in self.results else None
 
     def dismiss(self, task: Task) -> None:
         """A task was made that could not be started."""

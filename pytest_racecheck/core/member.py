@@ -225,9 +225,9 @@ class Member(Controller):
 
     def number_of_site(self, site: Site) -> int:
         """The number by which the explorer knows a site."""
-        number = self._known.get(site)
+        number = self._known[site] if site in self._known else None
         if number is None:
-            number = self._sites.get(site)
+            number = self._sites[site] if site in self._sites else None
         if number is None:
             number = self._sites[site] = len(self._known) + len(self._sites)
             self.tell("site", site_data(site), id(site))

@@ -82,7 +82,7 @@ class OtherProcess:
         """The operation that it means."""
         others = tuple(map(self.place, also))
         if type(part) is str:
-            part = FROM_OUTSIDE.get(part, part)
+            part = FROM_OUTSIDE[part] if part in FROM_OUTSIDE else part
         return Operation(kind, self.site(site), self.target(target), part, others, looks, opens)
 
     # -- its end -----------------------------------------------------------------------------------------------

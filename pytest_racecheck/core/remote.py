@@ -169,7 +169,7 @@ class Remote:
 
     def _tell_result(self, task_id: str) -> None:
         """The task wants to know what came of a process that it has started."""
-        told = self._controller.results.get(task_id)
+        told = self._controller.results[task_id] if task_id in self._controller.results else None
         self._channel.send("go", told, self._controller.clock.now, [])
 
     def _warm(self) -> None:
@@ -200,7 +200,7 @@ class Remote:
     def _take_in(self, news: Sequence[tuple[Any, ...]]) -> None:
         """What has happened in the other process since its last message, in order."""
         for word, *what in news:
-            handler = _NEWS.get(word)
+            handler = _NEWS[word] if word in _NEWS else None
             if handler is not None:
                 handler(self, *what)
             else:

@@ -17,7 +17,7 @@ class SharedThings:
 
     def number(self, key: Key) -> int:
         """The target that stands for a thing."""
-        number = self._numbers.get(key)
+        number = self._numbers[key] if key in self._numbers else None
         if number is None:
             self._keys.append(key)
             number = self._numbers[key] = -len(self._keys)
@@ -27,7 +27,9 @@ class SharedThings:
         """What it stands for."""
         return self._keys[-number - 1]
 
-    def forget(self) -> None:
-        """A new run begins."""
+    def forget(self) -> bool:
+        """A new run begins; tell whether there were any in the last one."""
+        were_any = bool(self._keys)
         self._numbers.clear()
         self._keys.clear()
+        return were_any

@@ -209,7 +209,7 @@ def _write_mapped(controller: Controller, site: Site, obj: Any, memory: Any, val
         target, part, also = mapped.place(obj, memory, site.name)
         access(controller, "write", site, target, part, also, memory)
         if controller.recorder is not None:
-            controller.recorder.write_variable(site, target, value, part, also)  # type: ignore[attr-defined]
+            controller.recorder.write_variable(site, obj, target, value, part, also)  # type: ignore[attr-defined]
 
 
 _WHOLE_OBJECT: Final = ("__class__", "__dict__")

@@ -444,7 +444,7 @@ def effect_of(kind: type, name: str) -> Effect | None:
 def _effect_of(kind: type, name: str) -> Effect | None:
     for base, effects, default in METHODS:
         if issubclass(kind, base):
-            return effects.get(name, default)
+            return effects[name] if name in effects else default
     return None
 
 

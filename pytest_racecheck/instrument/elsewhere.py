@@ -27,7 +27,7 @@ class Elsewhere:
     def described(self, data: tuple[Any, ...]) -> Site:
         """The site of which another process speaks; always the same one for a key."""
         key = data[0]
-        site = self._described.get(key)
+        site = self._described[key] if key in self._described else None
         if site is None:
             known = self._discoverer.sites(key)
             site = known[-1] if known else site_of(data)

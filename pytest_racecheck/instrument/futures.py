@@ -46,7 +46,8 @@ class Unseen:
         self._looked_at[id(future)] = weakref.ref(future)
 
     def _was_looked_at(self, future: Future[Any]) -> bool:
-        reference = self._looked_at.get(id(future))
+        sought = id(future)
+        reference = self._looked_at[sought] if sought in self._looked_at else None
         return reference is not None and reference() is future
 
     def forget(self) -> None:

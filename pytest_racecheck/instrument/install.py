@@ -109,6 +109,7 @@ class Rewriting:
         controller.prepare_warm = spawning.preparing(self._scope)
         try:
             discoverer.begin()
+            pipes.between_runs()
             controller.passed = PASSED if discoverer.hears() else None
             with futures.quiet_about_unwinding():
                 yield
@@ -180,10 +181,11 @@ class Rewriting:
         unproven.forget_run()
         primitives.DONE.clear()
         at_once.UNTOUCHED.forget()
-        STATE.controller.shared_things.forget()
+        processes_met = STATE.controller.shared_things.forget()
         semaphores.forget_run()
         processes.forget_run()
         spawning.forget_run()
         managers.forget_run()
         leftovers.forget_run()
-        pipes.between_runs()
+        if processes_met:
+            pipes.between_runs()

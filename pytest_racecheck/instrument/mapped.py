@@ -182,7 +182,8 @@ _arenas: dict[int, tuple[weakref.ref[Any], Key]] = {}
 
 
 def _key_of_arena(arena: Any) -> Key:
-    known = _arenas.get(id(arena))
+    sought = id(arena)
+    known = _arenas[sought] if sought in _arenas else None
     if known is None or known[0]() is not arena:
         try:
             status = os.fstat(arena.fd)
@@ -203,7 +204,8 @@ def mapping(memory: mmap.mmap) -> tuple[Key, int] | None:
 
     ``None`` if no other process sees what is written to it.
     """
-    known = _mappings.get(id(memory))
+    sought = id(memory)
+    known = _mappings[sought] if sought in _mappings else None
     if known is None or known[0]() is not memory:
         try:
             begin = _Span(memory).begin

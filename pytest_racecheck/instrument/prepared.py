@@ -68,7 +68,7 @@ class Known:
 
     def sites(self, key: str) -> tuple[Site, ...]:
         """The sites of a key."""
-        found = self._sites.get(key)
+        found = self._sites[key] if key in self._sites else None
         if found is None:
             return () if self._below is None else self._below.sites(key)
         return found
@@ -119,7 +119,8 @@ class Prepared:
         """How to instrument code; what was asked once is remembered."""
         is_made = code.co_filename.startswith("<")  # by ``exec``, perhaps anew in every run
         plans = self._made if is_made else self._plans
-        known = plans.get(id(code))
+        sought = id(code)
+        known = plans[sought] if sought in plans else None
         if known is not None and known[0] is code:
             return known[1]
         if is_made and len(plans) > MOST_MADE:

@@ -263,7 +263,7 @@ def kill_called(controller: Controller, site: Site, function: Any, owner: Any, a
     if len(arguments) != 2 or controller.running is None:
         return function
     pid, number = arguments
-    found = PROCESSES.get(pid)
+    found = PROCESSES[pid] if pid in PROCESSES else None
     if pid == os.getpid() and isinstance(controller, Member):
         found = Started(None, controller.first.id, pid)
     if found is None or type(pid) is not int or not isinstance(number, int) or not number:

@@ -178,7 +178,8 @@ def replaced(
     to no object. ``asks``: what is made says what a call does, see `is_handled`.
     """
     old: CodeType = function.__code__
-    known = _made.get((id(old), key))
+    sought = id(old), key
+    known = _made[sought] if sought in _made else None
     if known is None or known[0] is not old:
         original = _copy(function)
         values = {_STAND_IN: make(original), _ORIGINAL: original, _PASSES: not always and PLAINLY}

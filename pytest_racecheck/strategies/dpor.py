@@ -255,7 +255,7 @@ class Dpor:
     def _intention(self, task: TaskId, operation: Operation) -> Intention:
         """What a task is about to do."""
         touches = self._identities.named(touches_of(operation))
-        before = self._last.get(task)
+        before = self._last[task] if task in self._last else None
         if before is not None and goes_on(operation, before.operation):
             touches = (*before.touches, *touches)
         return Intention(touches, operation.open)

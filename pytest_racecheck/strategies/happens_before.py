@@ -180,12 +180,14 @@ class _Target:
         part = touch.part
         if part == WHOLE:
             return self.any.against(touch)
-        own, whole = self.parts.get(part), self.parts.get(WHOLE)
+        parts = self.parts
+        own = parts[part] if part in parts else None
+        whole = parts[WHOLE] if WHOLE in parts else None
         return (own.against(touch) if own else 0) | (whole.against(touch) if whole else 0)
 
     def add(self, touch: Touch, step: Steps, event: Event) -> None:
         self.any.add(touch, step)
-        part = self.parts.get(touch.part)
+        part = self.parts[touch.part] if touch.part in self.parts else None
         if part is None:
             part = self.parts[touch.part] = _Part()
         part.add(touch, step)
@@ -238,13 +240,14 @@ class Order:
             event.past |= event.time
         step = 1 << event.index
         for touch in event.touches:
-            target = self._targets.get(touch.target)
+            target = self._targets[touch.target] if touch.target in self._targets else None
             if target is None:
                 target = self._targets[touch.target] = _Target()
             target.add(touch, step, event)
             if touch.kind not in {"read", "write"}:
                 self.unclear |= step
-        self.of_task[event.task] = self.of_task.get(event.task, 0) | step
+        of_task = self.of_task
+        of_task[event.task] = of_task[event.task] | step if event.task in of_task else step
         self.events.append(event)
         return races
 
@@ -280,7 +283,7 @@ class Order:
         if event.operation.kind != "acquire" or not event.touches:
             return 0
         wanted = event.touches[0].target
-        lock = self._targets.get(wanted)
+        lock = self._targets[wanted] if wanted in self._targets else None
         if lock is None:
             return 0
         meanwhile = earlier & lock.busy & ~lock.takes
@@ -291,7 +294,7 @@ class Order:
     def _reversible(self, other: Event, event: Event) -> bool:
         if event.operation.kind == "join":
             return False
-        last = self.of_task.get(event.task, 0)
+        last = self.of_task[event.task] if event.task in self.of_task else 0
         if last.bit_length() <= other.index:  # it was waiting for this very step already
             return event.task in other.enabled
         return True
@@ -300,7 +303,7 @@ class Order:
         """The steps with which any of some touches conflicts, those of the same task included."""
         found = 0
         for touch in touches:
-            target = self._targets.get(touch.target)
+            target = self._targets[touch.target] if touch.target in self._targets else None
             if target is not None:
                 found |= target.against(touch)
         return found

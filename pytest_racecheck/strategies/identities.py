@@ -89,7 +89,7 @@ class Identities:
         return (BY_IDENTITY, self._number(part[1])) if _is_identity(part) else part
 
     def _number(self, identity: int) -> int:
-        number = self._numbers.get(identity)
+        number = self._numbers[identity] if identity in self._numbers else None
         if number is None:
             self._count += 1
             number = self._numbers[identity] = self._count

@@ -47,7 +47,7 @@ def could_change(moment: Moment, other: TaskId, doings: Mapping[TaskId, Sequence
     It does if one of its operations comes before one that it came behind, and if it could not as well have moved one
     operation earlier.
     """
-    behind = moment.done.get(moment.task, 0)
+    behind = moment.done[moment.task] if moment.task in moment.done else 0
     if behind == 0:
         return False
     done, tried = _ahead(moment, other, doings.get(other, ()))
@@ -62,7 +62,7 @@ def _ahead(
     moment: Moment, task: TaskId, operations: Sequence[Operation]
 ) -> tuple[Sequence[Operation], Sequence[Operation]]:
     """What a task can do from a moment on, and the lock that it would then wait for."""
-    begin = moment.done.get(task, 0)
+    begin = moment.done[task] if task in moment.done else 0
     coming = operations[begin : begin + AHEAD]
     for at, operation in enumerate(coming):
         if operation.kind == "acquire" and moment.held.get(operation.target, task) != task:

@@ -61,7 +61,7 @@ class Remaining:
             return [left[task] for task in tasks]
 
     def _born(self, task: TaskId) -> None:
-        mine = self._expected.get(task, 1)
+        mine = self._expected[task] if task in self._expected else 1
         parent = parent_of(task)
         if parent in self._left:
             self._left[parent] = max(1, self._left[parent] - mine)

@@ -147,7 +147,7 @@ class SinglePreemptions:
                     continue
                 self._known.add(key)
                 self._grew = True
-                its = sites.get(other, ())
+                its = sites[other] if other in sites else ()
                 alike = (sites[moment.task], site, its)
                 late = self._repeated[alike] + (not could_change(moment, other, doings))
                 self._repeated[alike] += 1

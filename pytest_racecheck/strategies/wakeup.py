@@ -97,14 +97,14 @@ class Sequence:
     def _intention(self, task: TaskId, moved: int) -> Intention | None:
         """What a task does next after so many steps, if that is known from this run."""
         order = self._order
-        later = order.of_task.get(task, 0) & (_NO_STEP << self._at.index)
+        later = (order.of_task[task] if task in order.of_task else 0) & (_NO_STEP << self._at.index)
         while later and moved:
             later &= later - 1
             moved -= 1
         if moved:
             return None
         if not later:
-            return self._pending.get(task)
+            return self._pending[task] if task in self._pending else None
         event = order.events[(later & -later).bit_length() - 1]
         return Intention(event.announced, event.operation.open)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import multiprocessing
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from pytest_racecheck.core.explore import Limits, explore, replay
 from pytest_racecheck.core.values import Exploration
 from pytest_racecheck.instrument.install import Rewriting
 from pytest_racecheck.instrument.scope import Scope
+from pytest_racecheck.instrument.versions import FREE_THREADED_BUILD
 from pytest_racecheck.strategies.table import make
 
 FORK: Any = multiprocessing.get_context("fork")
 HERE = Path(__file__).parent
+ON_NEWEST = sys.version_info[:2] == (3, 13) and not FREE_THREADED_BUILD
+"""Searches that take many seconds of the processor are made on one interpreter only."""
 SECONDS = 600.0
 """The number of runs decides, not how busy the machine is."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing.process
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,10 +12,9 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import pytest
-from shared import FORK, Main, assert_found, assert_silent, explored, replayed
+from shared import FORK, ON_NEWEST, Main, assert_found, assert_silent, explored, replayed
 
 from pytest_racecheck.core.together import run_together
-from pytest_racecheck.instrument.versions import FREE_THREADED_BUILD
 
 
 def add(value: Any, lock: Any = None) -> None:
@@ -327,8 +325,7 @@ def by_executor_submit(function: Callable[[int], int], value: Any) -> list[int]:
 
 
 POOLS = [by_pool_map, by_executor_submit, by_pool_apply, by_pool_imap, by_executor_map]
-SOME = POOLS if sys.version_info[:2] == (3, 13) and not FREE_THREADED_BUILD else POOLS[:2]
-"""A search costs some seconds of the processor: with all ways on one interpreter only."""
+SOME = POOLS if ON_NEWEST else POOLS[:2]
 
 
 def pooled(way: Callable[..., list[int]], function: Callable[[int], int]) -> Main:
