@@ -197,7 +197,7 @@ def _check_that_runs_repeat(runner: Runner, first: Trace) -> None:
 
 
 def _repetitions(runner: Runner, first: Trace) -> list[Trace | None]:
-    """Some runs of one schedule, with the same choices if that can be: what one learns makes further ones in the next."""
+    """Some runs of one schedule, with the same choices if that can be: what one learns, the next is asked about."""
     traces: list[Trace | None] = []
     alike = 0
     while len(traces) < ATTEMPTS + REPETITIONS and alike < REPETITIONS:
