@@ -325,7 +325,7 @@ def by_executor_submit(function: Callable[[int], int], value: Any) -> list[int]:
 
 
 POOLS = [by_pool_map, by_executor_submit, by_pool_apply, by_pool_imap, by_executor_map]
-SOME = POOLS[:3] if ON_NEWEST else POOLS[:1]
+SOME = POOLS[:2] if ON_NEWEST else POOLS[:1]
 
 
 def pooled(way: Callable[..., list[int]], function: Callable[[int], int]) -> Main:
