@@ -26,6 +26,8 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from pytest_racecheck.instrument.classify import SIMPLE, dict_of, found_on, module_of, mro_of, name_of, namespace_of
+from pytest_racecheck.instrument.memories import content_of, is_memory
+from pytest_racecheck.instrument.targets import SEMLOCK
 
 MOST_OBJECTS: Final = 5000
 """Of more than so many the rest is left out."""
@@ -118,6 +120,10 @@ class Canonical:
         name = _full_name(kind)
         if name.partition(".")[0] in _FOREIGN:
             return f"<{name}>"
+        if kind is SEMLOCK:  # its address and its name are others in every run
+            return f"<{name}{self._number(value)} {'taken' if value._is_zero() else 'free'}>"
+        if is_memory(value):  # where it lies differs, too
+            return f"{name}{self._number(value)}({self.text(content_of(value))})"
         if issubclass(kind, enum.Enum):
             return f"{name}.{(dict_of(value) or {}).get('_name_')}"
         number = "" if _has_own_equality(kind) else self._number(value)
