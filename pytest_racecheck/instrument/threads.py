@@ -205,7 +205,15 @@ def _bootstrap(controller: Controller, task: Task, function: Callable[[], object
     """Around ``Thread._bootstrap_inner``: when it returns, the thread has left all its traces."""
     task.ident = _thread.get_ident()
     task.native_id = threading.get_native_id()
-    _to_the_end(controller, task, function)
+    _to_the_end(controller, task, partial(_until_released, function))
+
+
+def _until_released(function: Any) -> None:
+    """Up to 3.12 a thread holds a lock until it is gone, some time after its task: who looks must not find it so."""
+    try:
+        function()
+    finally:
+        release_end_of(getattr(function, "__self__", None))
 
 
 def _bootstrap_kept(thread: Any, bootstrap: Callable[[], object]) -> None:
